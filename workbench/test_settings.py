@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from workbench.settings import *  # noqa: F403
 
-SECRET_KEY = "only-for-tests"
+SECRET_KEY = "only-for-tests"  # noqa: S105

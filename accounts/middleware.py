@@ -1,0 +1,128 @@
+"""Who is asking, and may they: settled before any view runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+
+from accounts import clock
+from accounts.actors import Actor, Surface
+from accounts.models import IdempotencyKey
+from accounts.operations.keys import actor_of_bearer
+from accounts.permissions import allows, needed_for, refusal
+
+SURFACE_HEADER = "X-Lastgood-Surface"
+
+
+class ActorRequest(HttpRequest):
+    """A request after PermissionMiddleware: ``actor`` is None only at public doors."""
+
+    actor: Actor | None
+    htmx: Any
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Whether answers are JSON: the API and the doors that machines use."""
+    return request.path.startswith(("/api/", "/v1/", "/v2/"))
+
+
+def find_actor(request: HttpRequest) -> Actor | None:
+    """The bearer of the Authorization header, else the signed-in person.
+
+    A session cookie opens the JSON API for reading only: what changes things there takes a bearer, which no
+    other site can make a browser send.
+    """
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and secret:
+        cli = request.headers.get(SURFACE_HEADER, "") == Surface.CLI
+        return actor_of_bearer(secret.strip(), Surface.CLI if cli else Surface.API)
+    if request.user.is_authenticated and (not is_api(request) or request.method in {"GET", "HEAD"}):
+        return Actor.of_user(request.user)
+    return None
+
+
+class PermissionMiddleware:
+    """Sets ``request.actor`` and refuses every door whose declared permission the actor lacks."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.actor = find_actor(request)  # type: ignore[attr-defined]
+        key = request.headers.get("Idempotency-Key") if is_api(request) else request.POST.get("idempotency_key")
+        actor: Actor | None = request.actor  # type: ignore[attr-defined]
+        if key and actor is not None and request.method not in {"GET", "HEAD", "OPTIONS"}:
+            return once(request, actor, key[:100], self.get_response)
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
+        match = request.resolver_match
+        permission = needed_for(f"url:{match.view_name}") if match is not None else None
+        actor: Actor | None = request.actor  # type: ignore[attr-defined]
+        if permission is None:
+            return forbidden(request, "Nobody has declared who may open this door.")
+        if allows(actor, permission):
+            return None
+        if actor is None:
+            if is_api(request):
+                return JsonResponse(
+                    {"error": "Authorization: Bearer <token> is missing, wrong, expired or revoked."},
+                    status=401,
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
+            return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+        return forbidden(request, refusal(actor, permission))
+
+
+def forbidden(request: HttpRequest, sentence: str) -> HttpResponse:
+    if is_api(request):
+        return JsonResponse({"error": sentence}, status=403)
+    return render(request, "403.html", {"sentence": sentence}, status=403)
+
+
+def once(
+    request: HttpRequest, actor: Actor, key: str, answer: Callable[[HttpRequest], HttpResponseBase]
+) -> HttpResponseBase:
+    """Answer ``request`` once per (caller, key): a repeat gets the stored answer, another request is refused.
+
+    The key is claimed before the work and settled after it; a claim nobody settled (the process died) is taken
+    over after a minute, since every operation can bear being asked twice.
+    """
+    user = actor.user.pk if actor.user else 0
+    caller = f"token:{actor.token.pk}" if actor.token else f"user:{user}"
+    asked = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode() + request.body).hexdigest()
+    at = clock.now()
+    with transaction.atomic():
+        row, fresh = IdempotencyKey.objects.select_for_update().get_or_create(
+            caller=caller, key=key, defaults={"request_digest": asked, "created_at": at}
+        )
+        if not fresh and row.answered_at is None and at - row.created_at > timedelta(minutes=1):
+            row.created_at, fresh = at, row.request_digest == asked
+            row.save(update_fields=["created_at"])
+    if row.request_digest != asked:
+        return JsonResponse({"error": "This idempotency key was used for another request."}, status=422)
+    if not fresh:
+        if row.answered_at is None:
+            return JsonResponse({"error": "The first request with this key is still being answered."}, status=409)
+        stored = HttpResponse(bytes(row.body), status=row.status or 200, content_type=row.content_type)
+        stored["Idempotency-Replayed"] = "true"
+        return stored
+    response = answer(request)
+    if response.status_code >= 500 or response.streaming or response.status_code in {301, 302, 303}:
+        IdempotencyKey.objects.filter(pk=row.pk).delete()
+    else:
+        IdempotencyKey.objects.filter(pk=row.pk).update(
+            answered_at=clock.now(),
+            status=response.status_code,
+            body=getattr(response, "content", b""),
+            content_type=response.headers.get("Content-Type", ""),
+        )
+    return response

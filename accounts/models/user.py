@@ -1,0 +1,87 @@
+"""People who sign in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+
+from accounts import clock
+
+
+class SiteRole(models.TextChoices):
+    """What a person may do on this site (CONTRACT §1); admin implies every other."""
+
+    VIEWER = "viewer"
+    RESPONDER = "responder"
+    COMMANDER = "commander"
+    COMMS = "comms"
+    APPROVER = "approver"
+    ADMIN = "admin"
+
+
+def default_roles() -> list[str]:
+    return [SiteRole.VIEWER.value]
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(email, password, **{"roles": [SiteRole.ADMIN], "is_superuser": True, **fields})
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person who can sign in, by e-mail address. Only a User can acknowledge, verify or sign."""
+
+    class Theme(models.TextChoices):
+        SYSTEM = "system"
+        LIGHT = "light"
+        DARK = "dark"
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=100, blank=True)
+    roles = ArrayField(models.CharField(max_length=12, choices=SiteRole), default=default_roles)
+    is_active = models.BooleanField(default=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
+    created_at = models.DateTimeField(default=clock.now)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+
+    objects = UserManager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_unique_ignoring_case"),
+            models.CheckConstraint(
+                condition=models.Q(roles__contained_by=[role.value for role in SiteRole]),
+                name="user_roles_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    @property
+    def display_name(self) -> str:
+        """The name people see; the part before the @ when none was given."""
+        return self.name or self.email.partition("@")[0]
+
+    @property
+    def is_staff(self) -> bool:
+        return self.has_role(SiteRole.ADMIN)
+
+    def has_role(self, *wanted: str) -> bool:
+        """Whether this active person holds one of the roles; admin holds all."""
+        return self.is_active and (SiteRole.ADMIN in self.roles or any(role in self.roles for role in wanted))

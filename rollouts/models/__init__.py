@@ -1,0 +1,27 @@
+"""The machine: what ships, runs, is watched and is taken back."""
+
+from rollouts.models.agent import Agent
+from rollouts.models.bundle import Bundle, BundleVersion, GateResult
+from rollouts.models.deployment import Activation, Deployment, Environment, Waiver
+from rollouts.models.instance import Instance
+from rollouts.models.invocation import Invocation
+from rollouts.models.kill_switch import KillSwitch, Stop
+from rollouts.models.rollback import Propagation, Rollback, RollbackLeg
+
+__all__ = [
+    "Activation",
+    "Agent",
+    "Bundle",
+    "BundleVersion",
+    "Deployment",
+    "Environment",
+    "GateResult",
+    "Instance",
+    "Invocation",
+    "KillSwitch",
+    "Propagation",
+    "Rollback",
+    "RollbackLeg",
+    "Stop",
+    "Waiver",
+]

@@ -1,0 +1,28 @@
+"""The machine's one way to tell the world: a fact, after commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import transaction
+from django.dispatch import Signal
+
+#: Sent with ``kind`` (rollback, roll_forward, promotion, stop, release, leg) and ``pk`` of the row of that kind
+#: (Rollback, Activation, Activation, Stop, Stop, RollbackLeg). Receivers run after commit and may fail.
+machine_moved = Signal()
+
+#: Filled by ``incidents``: the reference of the incident that a move (kind, pk) was recorded in, or None.
+incident_of_hooks: list[Callable[[str, int], str | None]] = []
+
+
+def announce(kind: str, pk: int) -> None:
+    """Tell of a move once its transaction has committed; a receiver's failure never undoes the move."""
+    transaction.on_commit(lambda: machine_moved.send(sender=None, kind=kind, pk=pk), robust=True)
+
+
+def incident_of(kind: str, pk: int) -> str | None:
+    """The incident a move belongs to, such as ``INC-7``; None while nobody has recorded it."""
+    for hook in incident_of_hooks:
+        if ref := hook(kind, pk):
+            return ref
+    return None

@@ -1,0 +1,42 @@
+"""The JSON API: one OpenAPI document for every app's routes, one shape for every refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+
+from accounts.errors import OperationRefused
+from incidents.api import router as incidents_router
+from rollouts.api import router as rollouts_router
+
+api = NinjaAPI(
+    title="Lastgood",
+    version="1",
+    urls_namespace="api",
+    docs_url=None,
+    description="Incident response for AI agents. Every route takes `Authorization: Bearer <token>`.",
+)
+api.add_router("/v1", rollouts_router)
+api.add_router("/v1", incidents_router)
+
+
+@api.exception_handler(OperationRefused)
+def refused(request: HttpRequest, refusal: OperationRefused) -> HttpResponse:
+    return api.create_response(request, {"error": str(refusal), **refusal.details}, status=refusal.status)
+
+
+@api.exception_handler(ValidationError)
+def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    errors: list[dict[str, Any]] = [
+        {"path": ".".join(str(part) for part in item.get("loc", ())[2:]), "message": item.get("msg", "")}
+        for item in error.errors
+    ]
+    return api.create_response(request, {"error": "The body does not fit.", "errors": errors}, status=422)
+
+
+@api.exception_handler(HttpError)
+def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return api.create_response(request, {"error": str(error)}, status=error.status_code)

@@ -1,0 +1,17 @@
+"""Which app answers which path."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from workbench.api import api
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/live"), name="home"),
+    path("accounts/", include("allauth.urls")),
+    path("api/", api.urls),
+    path("", include("accounts.urls")),
+    path("", include("rollouts.urls")),
+    path("", include("incidents.urls")),
+]
