@@ -1,0 +1,1 @@
+"""Wiring only: settings, doors, processes. Imports everything, is imported by nothing."""
