@@ -162,6 +162,9 @@ def default_database() -> dict[str, Any]:
 DATABASES = {"default": default_database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# -- broker --------------------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = env_text("CELERY_BROKER_URL")  # empty: kombu's pgmq transport on the database above
+
 # -- people --------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -224,15 +227,26 @@ STORAGES = {
 # -- mail ----------------------------------------------------------------------------------------------------------
 DEFAULT_FROM_EMAIL = env_text("DEFAULT_FROM_EMAIL", "lastgood@localhost")
 if env_text("EMAIL_HOST"):
-    EMAIL_HOST = env_text("EMAIL_HOST")
-    EMAIL_PORT = env_int("EMAIL_PORT", 587)
-    EMAIL_HOST_USER = env_text("EMAIL_HOST_USER")
-    EMAIL_HOST_PASSWORD = env_text("EMAIL_HOST_PASSWORD")
-    EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", True)
-    EMAIL_TIMEOUT = 10
+    MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {
+                "host": env_text("EMAIL_HOST"),
+                "port": env_int("EMAIL_PORT", 587),
+                "username": env_text("EMAIL_HOST_USER"),
+                "password": env_text("EMAIL_HOST_PASSWORD"),
+                "use_tls": env_bool("EMAIL_USE_TLS", True),
+                "timeout": 10,
+            },
+        }
+    }
 else:  # no mail server named: messages are files a person can read
-    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    EMAIL_FILE_PATH = VAR / "mail"
+    MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+            "OPTIONS": {"file_path": str(VAR / "mail")},
+        }
+    }
 
 # -- doors ---------------------------------------------------------------------------------------------------------
 INTAKE_MAX_BYTES = env_int("INTAKE_MAX_BYTES", 5 * 1024 * 1024)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from workbench import health
 from workbench.api import api
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/live"), name="home"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
     path("accounts/", include("allauth.urls")),
     path("api/", api.urls),
     path("", include("accounts.urls")),

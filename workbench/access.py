@@ -1,0 +1,17 @@
+"""What each door of the wiring needs."""
+
+from __future__ import annotations
+
+from accounts.permissions import Permission, declare
+
+
+def register() -> None:
+    declare(
+        {
+            "url:healthz": Permission.PUBLIC,
+            "url:readyz": Permission.PUBLIC,
+            "url:metrics": Permission.VIEW,
+            "command:workbench": Permission.SHELL,
+            "command:prepare": Permission.SHELL,
+        }
+    )

@@ -1,0 +1,115 @@
+"""One port, several applications: the doors that machines hit go past Django, everything else goes to it.
+
+A door is a module with ``application(scope, receive, send)`` and the coroutines ``startup()`` and ``shutdown()``.
+They are started and stopped here, because Django does not answer the lifespan protocol.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+#: path prefixes → module. The longest list wins nothing: prefixes are disjoint.
+DOORS: dict[tuple[str, ...], str] = {
+    ("/ofrep/", "/api/stream", "/api/public/v2/"): "rollouts.resolver.app",
+    ("/intake/",): "incidents.intake.app",
+}
+RESOLVER = "rollouts.resolver.app"
+
+
+class Door(Protocol):
+    """What a module behind a prefix offers."""
+
+    async def application(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+    async def startup(self) -> None: ...
+    async def shutdown(self) -> None: ...
+
+
+class Dispatcher:
+    """Sends each request to the door its path belongs to, and the rest to ``fallback``."""
+
+    def __init__(self, doors: dict[tuple[str, ...], Door], fallback: Application) -> None:
+        self.doors = list(doors.values())
+        self.routes = [(prefixes, door.application) for prefixes, door in doors.items()]
+        self.fallback = fallback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.live(receive, send)
+            return
+        if scope["type"] != "http":
+            return  # no WebSockets are spoken here; the server closes what nobody answers
+        path = scope["path"]
+        for prefixes, application in self.routes:
+            if path.startswith(prefixes):
+                await application(scope, receive, send)
+                return
+        await self.fallback(scope, receive, send)
+
+    async def live(self, receive: Receive, send: Send) -> None:
+        """Start every door, wait, stop every door. One that cannot start keeps the others from nothing."""
+        started: list[Door] = []
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                for door in self.doors:
+                    try:
+                        await door.startup()
+                    except Exception as error:
+                        logger.exception("A door did not start")
+                        await send({"type": "lifespan.startup.failed", "message": str(error)})
+                        return
+                    started.append(door)
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                for door in reversed(started):
+                    try:
+                        await door.shutdown()
+                    except Exception:  # the others must still be told
+                        logger.exception("A door did not stop")
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer of a process that has some doors only; ``/healthz`` says that it lives."""
+    alive = scope["path"] == "/healthz"
+    body = b"ok\n" if alive else b'{"error": "This process answers the resolver\'s doors only."}'
+    kind = b"text/plain" if alive else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200 if alive else 404, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def load(module: str) -> Any:
+    return importlib.import_module(module)
+
+
+def built(module: str) -> bool:
+    """Whether that door's module is there."""
+    try:
+        load(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and module.startswith(error.name):
+            return False
+        raise
+    return True
+
+
+def everything(fallback: Application) -> Dispatcher:
+    """Every door, and ``fallback`` for all other paths."""
+    return Dispatcher({prefixes: load(module) for prefixes, module in DOORS.items() if built(module)}, fallback)
+
+
+def resolver_only() -> Dispatcher:
+    """What agents ask while they run, and nothing else."""
+    return Dispatcher({prefixes: load(module) for prefixes, module in DOORS.items() if module == RESOLVER}, not_found)
