@@ -9,5 +9,7 @@ def register() -> None:
     declare(
         {
             "asgi:/intake/": Permission.KEYED,
+            "url:incidents:major": Permission.VIEW,
+            "url:incidents:styleguide": Permission.VIEW,
         }
     )

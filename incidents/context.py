@@ -2,11 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 
+from accounts.views.preferences import DENSITIES, THEMES
+from incidents.models import Incident, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One room of the house, as the navigation shows it."""
+
+    section: str
+    word: str
+    url: str
+    icon: str
+    more: bool = True
+    here: bool = False
+
+
+PLACES = [
+    Place("live", "Live", "/live", "n-live", more=False),
+    Place("incidents", "Incidents", "/incidents/", "n-incidents"),
+    Place("fleet", "Fleet", "/fleet/", "n-fleet"),
+    Place("bundles", "Bundles", "/bundles/", "n-bundles"),
+    Place("oncall", "On-call", "/oncall/", "n-oncall", more=False),
+    Place("audit", "Audit", "/audit/", "n-audit"),
+    Place("settings", "Settings", "/settings/", "n-settings"),
+]
+SECTIONS = {"i": "incidents", "receipts": "settings"}
+
+
+def section_of(path: str) -> str:
+    """Which room a path belongs to: ``/i/INC-7/`` is in ``incidents``."""
+    first = path.strip("/").partition("/")[0]
+    return SECTIONS.get(first, first)
+
+
+def chosen(request: HttpRequest, name: str, known: dict[str, str]) -> str:
+    """The cookie's value when it is one of ``known``, else the first of them."""
+    value = request.COOKIES.get(name, "")
+    return value if value in known else next(iter(known))
+
+
+def open_major() -> list[Incident]:
+    """Open SEV1 and SEV2 incidents, worst first, drills left out; at most three."""
+    return list(
+        Incident.objects.open()
+        .filter(severity__in=[Severity.SEV1, Severity.SEV2])
+        .exclude(kind=Incident.Kind.DRILL)
+        .order_by("severity", "opened_at")
+        .only("ref", "title", "severity", "kind", "step", "status", "acknowledged_at", "contained_at")[:3]
+    )
+
 
 def chrome(request: HttpRequest) -> dict[str, Any]:
-    """The frame of every page."""
-    return {}
+    """The frame of every page. What costs a query is asked at most once, and only when the template shows it."""
+    signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
+    major: Callable[[], list[Incident]] = cache(open_major) if signed_in else list
+    section = section_of(request.path)
+    return {
+        "theme": chosen(request, "theme", THEMES),
+        "themes": list(THEMES.items()),
+        "density": chosen(request, "density", DENSITIES),
+        "section": section,
+        "nav": [Place(p.section, p.word, p.url, p.icon, p.more, here=p.section == section) for p in PLACES],
+        "major": major,
+    }

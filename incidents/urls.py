@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
+
+from incidents.views import frame
 
 app_name = "incidents"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    path("major/", frame.major, name="major"),
+    path("settings/styleguide/", frame.styleguide, name="styleguide"),
+]

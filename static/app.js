@@ -90,7 +90,7 @@
   on("htmx:before:swap", (e) => {
     const { ctx, tasks } = e.detail, status = ctx?.response?.status, raw = ctx?.response?.raw;
     if (raw?.redirected && new URL(raw.url).pathname.includes("/login")) { e.preventDefault(); location.href = `${new URL(raw.url).pathname}?next=${encodeURIComponent(location.pathname + location.search)}`; return; }
-    if (status === 403 || status === 404 || status === 401) { e.preventDefault(); if (byHand(ctx)) toast(status === 404 ? "That is no longer here. Nothing changed." : "That needs another role. Nothing changed."); return; }
+    if (status === 403 || status === 404 || status === 401) { e.preventDefault(); const why = new DOMParser().parseFromString(ctx.text ?? "", "text/html").querySelector("[data-sentence]")?.textContent; if (byHand(ctx)) toast(status === 404 ? "That is no longer here. Nothing changed." : `${why ?? "This needs another role."} Nothing changed.`); return; }
     for (const task of [...(tasks ?? [])]) {
       const region = task.target;
       if (!region?.querySelectorAll) continue;

@@ -1,7 +1,7 @@
 """The words, shapes, times and numbers of the pages, each drawn in one place.
 
 State is always a shape beside a word (colour only joins in), a time is always absolute UTC first, and a number
-is grouped and carries its unit. Everything here is escaped: titles, names and texts come from alerts and may be hostile.
+is grouped and carries its unit. Everything is escaped: titles, names and texts come from alerts, which are hostile.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any
+from uuid import uuid4
 
 from django import template
 from django.utils.html import format_html
@@ -196,8 +197,16 @@ def stopwatch(start: datetime | None, end: datetime | None = None) -> SafeString
     if end:
         return format_html('<span class="mono" role="timer">{}</span>', text)
     return format_html(
-        '<span class="mono" role="timer" aria-live="off" data-since="{}" hx-morph-skip>{}</span>', as_utc(start).isoformat(), text
+        '<span class="mono" role="timer" aria-live="off" data-since="{}" hx-morph-skip>{}</span>',
+        as_utc(start).isoformat(),
+        text,
     )
+
+
+@register.simple_tag
+def once() -> SafeString:
+    """A hidden key that makes a form count once, however often it is sent."""
+    return format_html('<input type="hidden" name="idempotency_key" value="{}">', uuid4().hex)
 
 
 # -- numbers -------------------------------------------------------------------------------------------------------
@@ -284,7 +293,10 @@ def spark(
     """
     width = 320
     known = [(at, float(value)) for at, value in points if value is not None and isfinite(float(value))]
-    top = max([value for _, value in known] + ([limit] if limit is not None else []) + [1e-9]) * 1.1
+    drawn = [value for _, value in known] + ([limit] if limit is not None else []) or [0.0]
+    low, top = min(drawn), max(drawn)
+    low = 0.0 if low < top / 2 else low - (top - low) * 0.15  # from zero, unless that would flatten the finding
+    rise = (top - low) * 1.1 or 1.0
     first, last = (points[0][0], points[-1][0]) if points else (now(), now())
     span = max((last - first).total_seconds(), 1.0)
 
@@ -292,7 +304,7 @@ def spark(
         return round((at - first).total_seconds() / span * width, 1)
 
     def down(value: float) -> float:
-        return round(height - value / top * (height - 4), 1)
+        return round(height - (value - low) / rise * (height - 4), 1)
 
     path, pen = [], "M"
     for at, value in points:
@@ -314,4 +326,3 @@ def spark(
         "between": f"{written(as_utc(first), 'full')} to {written(as_utc(last), 'full')}",
         "latest": (percent(known[-1][1]) if unit == "%" else number(known[-1][1], 1)) if known else "no data",
     }
-

@@ -1,0 +1,29 @@
+"""How this browser shows the pages: theme and density, in cookies so that the server draws them right at once."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from accounts.middleware import ActorRequest
+from accounts.models import User
+
+THEMES = {"system": "System", "light": "Light", "dark": "Dark"}
+DENSITIES = {"comfortable": "Comfortable", "compact": "Compact"}
+YEAR = 365 * 24 * 3600
+
+
+@require_POST
+def preferences(request: ActorRequest) -> HttpResponse:
+    """Keep the theme or density that was chosen and go back to the page it was chosen on."""
+    back = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    response = HttpResponseRedirect(back if safe else "/live")
+    for name, known in (("theme", THEMES), ("density", DENSITIES)):
+        if (chosen := request.POST.get(name)) in known:
+            response.set_cookie(name, chosen, max_age=YEAR, samesite="Lax", secure=request.is_secure())
+    theme = request.POST.get("theme")
+    if theme in THEMES and isinstance(request.user, User) and request.user.theme != theme:
+        User.objects.filter(pk=request.user.pk).update(theme=theme)
+    return response

@@ -1,0 +1,1 @@
+"""The pages of incidents: short functions, one per URL. They read, call one operation, and show."""
