@@ -21,6 +21,8 @@ def register() -> None:
             "url:mfa_*": Permission.PERSON,
             "url:accounts:sign_in_link": Permission.PUBLIC,
             "url:accounts:approve_session": Permission.PERSON,
+            "url:api:login_start": Permission.PUBLIC,
+            "url:api:login_poll": Permission.PUBLIC,
             "url:accounts:preferences": Permission.PERSON,
         }
     )

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
+from accounts.api import router as accounts_router
 from accounts.errors import OperationRefused
 from incidents.api import router as incidents_router
 from rollouts.api import router as rollouts_router
@@ -19,6 +20,7 @@ api = NinjaAPI(
     docs_url=None,
     description="Incident response for AI agents. Every route takes `Authorization: Bearer <token>`.",
 )
+api.add_router("/v1", accounts_router)
 api.add_router("/v1", rollouts_router)
 api.add_router("/v1", incidents_router)
 

@@ -216,7 +216,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR / "static"
+STATIC_ROOT = env_text("STATIC_ROOT") or None  # unset: whitenoise serves the checked-in files as they are
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
 WHITENOISE_USE_FINDERS = True
 STORAGES = {
@@ -227,7 +227,7 @@ STORAGES = {
 # -- mail ----------------------------------------------------------------------------------------------------------
 DEFAULT_FROM_EMAIL = env_text("DEFAULT_FROM_EMAIL", "lastgood@localhost")
 if env_text("EMAIL_HOST"):
-    MAILERS = {
+    MAILERS: dict[str, dict[str, Any]] = {
         "default": {
             "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
             "OPTIONS": {
