@@ -1,0 +1,15 @@
+"""Addresses of pages, for messages and API answers: whole, since they are read elsewhere."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+
+def room(ref: str) -> str:
+    """The incident's room."""
+    return f"{settings.BASE_URL}/i/{ref}/"
+
+
+def acknowledge(secret: str) -> str:
+    """The page with one button that acknowledges for the person the link was made for."""
+    return f"{settings.BASE_URL}/oncall/ack/{secret}/"
