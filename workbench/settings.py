@@ -248,6 +248,10 @@ else:  # no mail server named: messages are files a person can read
         }
     }
 
+# -- processes -----------------------------------------------------------------------------------------------------
+WEB_WORKERS = env_int("WEB_WORKERS", 1)
+WORKER_THREADS = env_int("WORKER_THREADS", 4)
+
 # -- doors ---------------------------------------------------------------------------------------------------------
 INTAKE_MAX_BYTES = env_int("INTAKE_MAX_BYTES", 5 * 1024 * 1024)
 OTLP_MAX_BYTES = env_int("OTLP_MAX_BYTES", 16 * 1024 * 1024)
