@@ -51,7 +51,7 @@ def truncate_everything(self: DatabaseOperations, style: Any, tables: Any, **opt
 def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
     """A database of this test process, copied from the migrated template."""
     original = DatabaseOperations.sql_flush
-    DatabaseOperations.sql_flush = truncate_everything  # type: ignore[method-assign]
+    DatabaseOperations.sql_flush = truncate_everything  # type: ignore[method-assign, assignment]
     with (
         django_db_blocker.unblock(),
         databases.copied_database(os.environ.get("PYTEST_XDIST_WORKER", "main")) as name,
@@ -68,7 +68,7 @@ def clock(db: None) -> Iterator[MovableClock]:
     def shift(by: timedelta) -> None:
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM clock.shift")
-            cursor.execute("INSERT INTO clock.shift VALUES (%s)", [by])
+            cursor.execute("INSERT INTO clock.shift VALUES (make_interval(secs => %s))", [by.total_seconds()])
 
     with MovableClock(shift) as moved:
         yield moved

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import warnings
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workbench.settings")
@@ -19,7 +20,7 @@ from django.conf import settings
 
 from workbench.broker import conninfo, transport_options
 
-APPS = ("accounts", "rollouts", "incidents", "workbench")
+APPS = ["accounts", "rollouts", "incidents", "workbench"]
 
 
 def scheduled() -> dict[str, Any]:
@@ -31,9 +32,11 @@ def scheduled() -> dict[str, Any]:
     return found
 
 
+warnings.filterwarnings("ignore", message=".*superuser privileges")  # root is warned of pickle, which we refuse
 app = Celery("lastgood")
 app.conf.update(
-    broker_url=settings.CELERY_BROKER_URL or "pgmq://",
+    broker_url=settings.CELERY_BROKER_URL or "pgmq://database/",  # conn_string below says which
+    accept_content=["json"],
     broker_connection_retry_on_startup=True,
     task_acks_late=True,
     task_reject_on_worker_lost=True,

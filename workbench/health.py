@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu import Connection
+from kombu.exceptions import KombuError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from accounts import clock
@@ -78,11 +79,13 @@ def check_broker() -> str:
             cursor.execute("SELECT to_regclass('pgmq.meta') IS NOT NULL")
             row = cursor.fetchone()
         return "ok" if row and row[0] else "The queue's tables are missing: run manage.py prepare."
+    broker = Connection(settings.CELERY_BROKER_URL, connect_timeout=1)
     try:
-        with Connection(settings.CELERY_BROKER_URL, connect_timeout=1) as broker:
-            broker.ensure_connection(max_retries=1, timeout=2)
-    except (broker.connection_errors, OSError) as error:
+        broker.ensure_connection(max_retries=1, timeout=2)
+    except (KombuError, OSError) as error:  # kombu wraps what each transport raises
         return f"The broker does not answer: {error}"
+    finally:
+        broker.release()
     return "ok"
 
 

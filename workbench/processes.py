@@ -30,7 +30,7 @@ def server(application: str = "workbench.asgi:application") -> list[str]:
 
 
 def celery(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "workbench.celery", *arguments, "--loglevel", "WARNING"]
+    return [sys.executable, "-m", "celery", "-q", "-A", "workbench.celery", *arguments, "--loglevel", "WARNING"]
 
 
 def commands() -> dict[str, list[str]]:
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> str:
     allow_many_open_files()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workbench.settings")
     argv = known[arguments[0]]
-    os.execv(argv[0], argv)
+    os.execv(argv[0], argv)  # noqa: S606
     return ""
 
 

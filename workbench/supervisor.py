@@ -188,7 +188,8 @@ class Supervisor:
             self.wake.wait(0.25)
 
     def _tend(self) -> None:
-        if any([child.tend() for child in self.children]):
+        started = [child for child in self.children if child.tend()]
+        if started:
             self._record()
 
     def _record(self) -> None:

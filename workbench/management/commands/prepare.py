@@ -24,7 +24,6 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print {'sign_in': link or null} for the supervisor.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [PREPARE_LOCK])
             if not settings.CELERY_BROKER_URL:
