@@ -23,3 +23,10 @@ class NotPermitted(OperationRefused):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, status=403)
+
+
+class NotFound(OperationRefused):
+    """There is nothing by that name here; the sentence says what was looked for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=404)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from accounts.permissions import Permission, declare
+from accounts.actors import Actor
+from accounts.errors import NotFound
+from accounts.permissions import Permission, declare, require
+from rollouts.models import Bundle, BundleVersion, Deployment, Rollback, RollbackLeg
+from rollouts.names import parse_key
 
 
 def register() -> None:
@@ -11,5 +15,83 @@ def register() -> None:
             "asgi:/ofrep/": Permission.KEYED,
             "asgi:/api/stream": Permission.KEYED,
             "asgi:/api/public/v2/": Permission.KEYED,
+            "url:api:list_bundles": Permission.VIEW,
+            "url:api:get_bundle": Permission.VIEW,
+            "url:api:push_version": Permission.PUSH,
+            "url:api:get_version": Permission.VIEW,
+            "url:api:diff_versions": Permission.VIEW,
+            "url:api:record_gate": Permission.PUSH,
+            "url:api:list_deployments": Permission.VIEW,
+            "url:api:get_deployment": Permission.VIEW,
+            "url:api:promote": Permission.APPROVE,
+            "url:api:roll_back": Permission.CONTAIN,
+            "url:api:roll_forward": Permission.CONTAIN,
+            "url:api:stop": Permission.CONTAIN,
+            "url:api:release": Permission.RELEASE,
+            "url:api:get_rollback": Permission.VIEW,
+            "url:api:close_leg": Permission.CONTAIN,
         }
     )
+
+
+def get_bundle(actor: Actor | None, key: str) -> Bundle:
+    """The bundle called ``key``; ``agent.default`` is ``agent``."""
+    require(actor, Permission.VIEW)
+    bundle = Bundle.objects.select_related("agent").filter(key=_canonical(key)).first()
+    if bundle is None:
+        raise NotFound(f"There is no bundle called {key}.")
+    return bundle
+
+
+def get_version(actor: Actor | None, key: str, number_or_label: str | int) -> BundleVersion:
+    """A version by its number or its label; a label is never all digits, so the two cannot be confused."""
+    bundle = get_bundle(actor, key)
+    text = str(number_or_label)
+    versions = BundleVersion.objects.select_related("bundle", "user").filter(bundle=bundle)
+    if text.isascii() and text.isdigit():
+        version = versions.filter(number=int(text)).first() if len(text) < 10 else None
+    else:
+        version = versions.filter(label=text).first()
+    if version is None:
+        raise NotFound(f"{bundle.key} has no version {text}.")
+    return version
+
+
+def get_deployment(actor: Actor | None, key: str, environment: str) -> Deployment:
+    """Where ``key`` runs in ``environment``."""
+    require(actor, Permission.VIEW)
+    deployment = (
+        Deployment.objects.select_related("bundle__agent", "environment", "active", "standing_rollback")
+        .filter(bundle__key=_canonical(key), environment_id=environment)
+        .first()
+    )
+    if deployment is None:
+        raise NotFound(f"There is no deployment {key}/{environment}.")
+    return deployment
+
+
+def get_rollback(actor: Actor | None, pk: int) -> Rollback:
+    require(actor, Permission.VIEW)
+    rollback = (
+        Rollback.objects.select_related("deployment__bundle", "from_version", "to_version", "activation")
+        .filter(pk=pk)
+        .first()
+    )
+    if rollback is None:
+        raise NotFound(f"There is no rollback {pk}.")
+    return rollback
+
+
+def get_leg(actor: Actor | None, rollback: int, kind: str) -> RollbackLeg:
+    leg = get_rollback(actor, rollback).legs.filter(kind=kind).first()
+    if leg is None:
+        raise NotFound(f"A rollback has no leg called {kind}; there are {', '.join(RollbackLeg.Kind.values)}.")
+    return leg
+
+
+def _canonical(key: str) -> str:
+    """The key as it is stored; what cannot be a key stays as it is and is found nowhere."""
+    try:
+        return str(parse_key(key))
+    except ValueError:
+        return key.replace("\x00", "")

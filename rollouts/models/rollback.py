@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from accounts.models import Acted, append_only
@@ -13,7 +14,8 @@ class Rollback(Acted):
     """One press: from a bad version to a good one. Append-only.
 
     ``committed_ms`` is measured from the decision reaching us to the flip being written; ``pressed_in`` is the
-    reference of the incident room it was pressed in, blank elsewhere (opaque to this app).
+    reference of the incident room it was pressed in, blank elsewhere (opaque to this app). ``taken`` are the
+    version numbers that left the stack, oldest first, the one rolled back from last: roll forward puts them back.
     """
 
     deployment = models.ForeignKey(Deployment, models.PROTECT, related_name="rollbacks")
@@ -27,6 +29,7 @@ class Rollback(Acted):
     committed_ms = models.FloatField()
     epoch = models.BigIntegerField()
     in_flight_policy = models.CharField(max_length=16, blank=True)
+    taken = ArrayField(models.PositiveIntegerField(), default=list)
 
     class Meta:
         ordering = ["-pk"]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from django.db import connection
-from django.db.models import F
-
-from rollouts.models import Environment
 
 #: NOTIFY channel; the payload is ``<environment> <epoch>``.
 CHANNEL = "lastgood_epoch"
 
+# One statement and so one round trip: every flip waits for it.
+_BUMP = """
+WITH bumped AS (UPDATE rollouts_environment SET epoch = epoch + 1 WHERE name = %s RETURNING name, epoch)
+SELECT epoch, pg_notify(%s, name || ' ' || epoch) FROM bumped
+"""
+
 
 def bump(environment: str) -> int:
     """Count one change of what ``environment`` serves, and wake its resolvers at commit. Locks the row until then."""
-    Environment.objects.filter(name=environment).update(epoch=F("epoch") + 1)
-    epoch = Environment.objects.values_list("epoch", flat=True).get(name=environment)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{environment} {epoch}"])
-    return epoch
+        cursor.execute(_BUMP, [environment, CHANNEL])
+        row = cursor.fetchone()
+    if row is None:
+        raise LookupError(f"No such environment: {environment}")
+    return int(row[0])

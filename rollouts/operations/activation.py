@@ -1,0 +1,44 @@
+"""The row every flip of a pointer writes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from time import perf_counter
+
+from accounts.actors import Actor
+from accounts.models import acted_by
+from rollouts.models import Activation, BundleVersion, Deployment
+
+
+def activate(
+    deployment: Deployment,
+    version: BundleVersion,
+    kind: Activation.Kind,
+    *,
+    actor: Actor,
+    reason: str,
+    at: datetime,
+    began: float,
+    epoch: int,
+) -> Activation:
+    """Point the locked ``deployment`` at ``version`` and append the Activation; the caller saves the pointer.
+
+    ``began`` is the perf_counter() of when the flip began; ``duration_ms`` runs from there to this row.
+    """
+    activation = Activation.objects.create(
+        deployment=deployment,
+        kind=kind,
+        version=version,
+        previous_id=deployment.active_id,
+        reason=reason,
+        at=at,
+        epoch=epoch,
+        duration_ms=(perf_counter() - began) * 1000,
+        text_digest=version.part_digests["prompt"],
+        baseline_id=str(version.metadata.get("eval_set") or "")[:100],
+        cohort_id=str(version.metadata.get("experiment") or "")[:100],
+        downstream_contract_version=str(version.metadata.get("output_contract") or "")[:100],
+        **acted_by(actor),
+    )
+    deployment.active, deployment.activated_at = version, at
+    return activation

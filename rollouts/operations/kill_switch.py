@@ -1,0 +1,114 @@
+"""Stopping an agent, or part of it, without a deploy; and letting it go again."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from time import perf_counter
+
+from django.db import transaction
+
+from accounts import clock
+from accounts.actors import Actor
+from accounts.errors import OperationRefused
+from accounts.models import acted_by
+from accounts.operations import audit
+from accounts.permissions import Permission, require
+from rollouts import signals
+from rollouts.models import Deployment, KillSwitch, Stop
+from rollouts.operations import epoch
+
+WHOLE = "whole"
+_SCOPE = re.compile(r"whole|writes|(region|tool|cohort):[^\s\x00-\x1f]{1,100}")
+
+
+def stop(
+    deployment: Deployment,
+    *,
+    actor: Actor,
+    scope: str = WHOLE,
+    reason: str = "",
+    fallback: str = "",
+    pressed_in: str = "",
+    at: datetime | None = None,
+) -> Stop:
+    """Engage the kill switch of ``scope``; while it is engaged, the stop that engaged it is the answer."""
+    return engage(deployment, actor=actor, scope=scope, reason=reason, fallback=fallback, pressed_in=pressed_in, at=at)[
+        0
+    ]
+
+
+@transaction.atomic
+def engage(
+    deployment: Deployment,
+    *,
+    actor: Actor,
+    scope: str = WHOLE,
+    reason: str = "",
+    fallback: str = "",
+    pressed_in: str = "",
+    at: datetime | None = None,
+) -> tuple[Stop, bool]:
+    """:func:`stop`, and whether this press engaged it.
+
+    ``fallback`` is what customers get instead, such as "To a human"; without one the switch keeps the last it had.
+    ``committed_ms`` runs on a monotonic clock from the call to the Stop row, the last write before the commit.
+    """
+    require(actor, Permission.CONTAIN, deployment)
+    began, at = perf_counter(), at or clock.now()
+    if not _SCOPE.fullmatch(scope):
+        raise OperationRefused("A scope is whole, writes, region:<name>, tool:<name> or cohort:<name>.", status=422)
+    # The pointer row orders presses, so that the switch is made once and engaged once.
+    deployment = Deployment.objects.select_for_update(of=("self",)).select_related("bundle").get(pk=deployment.pk)
+    switch, _ = KillSwitch.objects.get_or_create(deployment=deployment, scope=scope)
+    standing = switch.stops.filter(released_at=None).first()
+    if standing is not None:
+        return standing, False
+    if fallback and fallback != switch.fallback:
+        switch.fallback = fallback
+        switch.save(update_fields=["fallback"])
+    number = epoch.bump(deployment.environment_id)
+    audit.record(actor, "stop", str(deployment), reason=reason, data={"scope": scope, "fallback": fallback}, at=at)
+    engaged = Stop.objects.create(
+        kill_switch=switch,
+        reason=reason,
+        fallback=switch.fallback,
+        pressed_in=pressed_in,
+        decided_at=at,
+        engaged_at=at,
+        committed_ms=(perf_counter() - began) * 1000,
+        epoch=number,
+        **acted_by(actor),
+    )
+    signals.announce("stop", engaged.pk)
+    return engaged, True
+
+
+@transaction.atomic
+def release(stop: Stop, *, actor: Actor, reason: str = "", at: datetime | None = None) -> Stop:
+    """Let go what was stopped; only a person may."""
+    deployment = stop.kill_switch.deployment
+    require(actor, Permission.RELEASE, deployment)
+    Deployment.objects.select_for_update().get(pk=deployment.pk)
+    stop = (
+        Stop.objects.select_for_update(of=("self",))
+        .select_related("kill_switch__deployment__bundle", "released_by")
+        .get(pk=stop.pk)
+    )
+    if stop.released_at is not None:
+        raise OperationRefused(
+            f"{stop.released_by} has released this stop already, at {stop.released_at:%H:%M:%S} UTC."
+        )
+    stop.released_at, stop.released_by, stop.release_reason = at or clock.now(), actor.person, reason
+    stop.save(update_fields=["released_at", "released_by", "release_reason"])
+    epoch.bump(deployment.environment_id)
+    audit.record(
+        actor,
+        "release",
+        str(deployment),
+        reason=reason,
+        data={"scope": stop.kill_switch.scope, "stop": stop.pk},
+        at=stop.released_at,
+    )
+    signals.announce("release", stop.pk)
+    return stop

@@ -1,0 +1,116 @@
+"""Making a version the active one of an environment."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from time import perf_counter
+
+from django.db import transaction
+
+from accounts import clock
+from accounts.actors import Actor
+from accounts.errors import OperationRefused
+from accounts.models import acted_by
+from accounts.operations import audit
+from accounts.permissions import Permission, require
+from rollouts import signals, stack
+from rollouts.models import Activation, BundleVersion, Deployment, Waiver
+from rollouts.operations import epoch, gates
+from rollouts.operations.activation import activate
+from rollouts.snapshots import is_pinned
+
+#: A waiver that outlives the people who remember it is a rule; it must be asked for again.
+LONGEST_WAIVER = timedelta(days=366)
+
+
+@transaction.atomic
+def promote(
+    deployment: Deployment,
+    version: BundleVersion,
+    *,
+    actor: Actor,
+    waiver_reason: str = "",
+    waiver_expires_at: datetime | None = None,
+    at: datetime | None = None,
+) -> Activation:
+    """Point ``deployment`` at ``version``; the version that was active becomes the last good one.
+
+    Refused with every reason at once. Promoting what is active already answers with the activation that made it
+    so. The waiver covers the gates without a result, never a red one.
+    """
+    require(actor, Permission.APPROVE, deployment)
+    began, at = perf_counter(), at or clock.now()
+    if version.bundle_id != deployment.bundle_id:
+        raise OperationRefused(f"{version} is a version of another bundle than {deployment}.", status=422)
+    _check_waiver(waiver_reason, waiver_expires_at, at)
+    deployment = Deployment.objects.select_for_update().get(pk=deployment.pk)
+    if deployment.active_id == version.pk:
+        return deployment.activations.select_related("version", "previous").latest("pk")
+    standing = gates.standing(version, deployment.environment_id)
+    reasons = _reasons(deployment, version, standing, waived=bool(waiver_reason))
+    if reasons:
+        raise OperationRefused(
+            f"{version} cannot go to {deployment.environment_id}: {' '.join(reasons)}", details={"reasons": reasons}
+        )
+    activation = activate(
+        deployment,
+        version,
+        Activation.Kind.PROMOTION,
+        actor=actor,
+        reason=waiver_reason,
+        at=at,
+        began=began,
+        epoch=epoch.bump(deployment.environment_id),
+    )
+    deployment.stack = stack.promoted(deployment.stack, version.number)
+    deployment.standing_rollback = None
+    deployment.save(update_fields=["active", "activated_at", "stack", "standing_rollback"])
+    if waiver_expires_at is not None and standing.missing:
+        Waiver.objects.create(
+            activation=activation,
+            gates=standing.missing,
+            reason=waiver_reason,
+            expires_at=waiver_expires_at,
+            at=at,
+            **acted_by(actor),
+        )
+    audit.record(
+        actor,
+        "promote",
+        str(deployment),
+        reason=waiver_reason,
+        data={"number": version.number, "waived": standing.missing},
+        at=at,
+    )
+    signals.announce("promotion", activation.pk)
+    return activation
+
+
+def _check_waiver(reason: str, expires_at: datetime | None, at: datetime) -> None:
+    if not reason.strip() and expires_at is None:
+        return
+    if not reason.strip():
+        raise OperationRefused("A waiver needs a reason.", status=422)
+    if expires_at is None:
+        raise OperationRefused("A waiver needs a time at which it expires.", status=422)
+    if expires_at <= at:
+        raise OperationRefused("This waiver has expired already.", status=422)
+    if expires_at > at + LONGEST_WAIVER:
+        raise OperationRefused(f"A waiver lasts at most {LONGEST_WAIVER.days} days.", status=422)
+
+
+def _reasons(deployment: Deployment, version: BundleVersion, standing: gates.Gates, *, waived: bool) -> list[str]:
+    """Everything that keeps ``version`` out, as sentences; dev refuses nothing."""
+    if not gates.NEEDED.get(deployment.environment_id):
+        return []
+    reasons = [f"Gate {result.gate} is red{f': {result.detail}' if result.detail else ''}." for result in standing.red]
+    if not waived:
+        reasons += [f"Gate {gate} has no result and there is no waiver." for gate in standing.missing]
+    snapshot = str(version.body["model"]["snapshot"])
+    if not is_pinned(snapshot):
+        reasons.append(f"Model {snapshot} is an alias that its provider may move; pin a snapshot.")
+    if not str(version.metadata.get("reviewer") or "").strip():
+        reasons.append("No reviewer is named (metadata.reviewer).")
+    if not version.metadata.get("in_flight_policy"):
+        reasons.append("No in-flight policy is declared (metadata.in_flight_policy).")
+    return reasons
