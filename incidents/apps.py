@@ -5,7 +5,8 @@ class IncidentsConfig(AppConfig):
     name = "incidents"
 
     def ready(self) -> None:
-        from incidents import access, receivers
+        from incidents import access, intake, receivers
 
         access.register()
+        intake.register()
         receivers.connect()

@@ -11,7 +11,7 @@ from accounts import clock
 from accounts.actors import Actor, Surface
 from accounts.models import Scope, SiteRole, User
 from accounts.operations import keys
-from incidents import intake
+from incidents import reading
 from incidents.models import OnCall
 from incidents.operations import integrations
 
@@ -45,7 +45,7 @@ def first_start(base_url: str) -> dict[str, Any] | None:
         "ofrep_key": ofrep_key,
         "otlp_key": otlp_key,
         "practice_token": practice,
-        "intake": {source: integrations.create(source, source, actor=actor)[1] for source in intake.SOURCES},
+        "intake": {source: integrations.create(source, source, actor=actor)[1] for source in sorted(reading.PARSERS)},
     }
 
 

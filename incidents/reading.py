@@ -1,0 +1,167 @@
+"""What a monitor said, whichever it was: bytes in, :class:`AlertSignal` out. Pure; no database.
+
+The parsers live in ``incidents.intake`` and enter themselves into :data:`PARSERS`, one per source.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+#: Containers within containers, the outermost counted.
+DEEPEST = 64
+
+
+class Unreadable(Exception):
+    """This body cannot be read as what its source sends; ``str()`` is a sentence for whoever looks at it."""
+
+
+class Said(StrEnum):
+    """What an alert's sender says of it now."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    HELD = "held"  # acknowledged, silenced, a test: told for the record, asks nobody for anything
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which deployment an alert means, in the sender's words; None where it did not say."""
+
+    reference: str | None = None
+    bundle: str | None = None
+    agent: str | None = None
+    variant: str | None = None
+    service: str | None = None
+    environment: str | None = None
+
+    @property
+    def raw(self) -> str | None:
+        """The most telling of the names that were sent."""
+        agent = f"{self.agent}.{self.variant}" if self.agent and self.variant else self.agent
+        return self.reference or self.bundle or agent or self.service
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSignal:
+    """One alert of one request, as sent: what is None or empty was not sent."""
+
+    dedup_key: str
+    said: Said
+    title: str
+    word: str = ""  # the sender's own word for ``said``, where it was HELD
+    severity: str = ""  # the sender's own word
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    annotations: Mapping[str, Any] = field(default_factory=dict)
+    links: tuple[str, ...] = ()
+    group_key: str = ""  # scoped by receiver; of this integration
+    not_shown: int = 0
+    names: Names = Names()
+    header: Mapping[str, Any] = field(default_factory=dict)  # metric, comparator, threshold, value, window
+
+    @property
+    def content(self) -> list[Any]:
+        """What makes a repeat a change when it differs."""
+        started_at = self.started_at.isoformat() if self.started_at else None
+        return [self.title, self.severity, started_at, self.labels, self.annotations, self.links]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A body that was read, or why it was not."""
+
+    signals: tuple[AlertSignal, ...] = ()
+    error: str = ""
+
+
+Parser = Callable[[Any, Mapping[str, Any]], list[AlertSignal]]
+#: source → (decoded body, the integration's settings) → signals; raises Unreadable.
+PARSERS: dict[str, Parser] = {}
+
+
+def read(source: str, body: bytes, settings: Mapping[str, Any]) -> Reading:
+    """Read a body with the parser of its source. Never raises: what cannot be read says why."""
+    try:
+        return Reading(tuple(PARSERS[source](decode(body), settings)))
+    except Unreadable as error:
+        return Reading(error=str(error))
+    except Exception as error:  # a monitor's surprise must become a receipt that people can see, not a lost alert
+        return Reading(error=f"The {source} parser failed on this body ({type(error).__name__}: {error}).")
+
+
+def decode(body: bytes) -> Any:
+    """JSON, strictly: UTF-8, no duplicate keys, no NaN, no number that overflows, at most 64 levels.
+
+    NUL and half surrogates, which PostgreSQL cannot store, become U+FFFD; the receipt keeps the bytes.
+    """
+    if not body.strip():
+        raise Unreadable("The body is empty.")
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"The body is not UTF-8 (byte {error.start}).") from None
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant, parse_float=_finite
+        )
+    except RecursionError:
+        raise Unreadable(f"The body is nested deeper than {DEEPEST} levels.") from None
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except ValueError as error:  # an integer with more digits than Python converts
+        raise Unreadable(f"The body holds a number that cannot be read: {error}.") from None
+    if text.count("[") + text.count("{") > DEEPEST and _deeper_than(value, DEEPEST):
+        raise Unreadable(f"The body is nested deeper than {DEEPEST} levels.")
+    return _storable(value) if "\\u" in text else value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise Unreadable(f"The body names the key {twice[:80]!r} twice in one object.")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise Unreadable(f"The body is not JSON: {name} is not a number there.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise Unreadable(f"The body holds a number that cannot be read: {text[:40]}.")
+    return number
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    level, depth = [value] if isinstance(value, dict | list) else [], 0
+    while level:
+        depth += 1
+        if depth > limit:
+            return True
+        level = [
+            child
+            for container in level
+            for child in (container.values() if type(container) is dict else container)
+            if type(child) is dict or type(child) is list
+        ]
+    return False
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return value
