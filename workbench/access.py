@@ -10,7 +10,7 @@ def register() -> None:
         {
             "url:healthz": Permission.PUBLIC,
             "url:readyz": Permission.PUBLIC,
-            "url:metrics": Permission.PUBLIC,  # counts only, no names
+            "url:metrics": Permission.VIEW,
             "command:workbench": Permission.SHELL,
             "command:prepare": Permission.SHELL,
         }

@@ -80,16 +80,6 @@ class Dispatcher:
                 return
 
 
-async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    """The answer of a process that has some doors only; ``/healthz`` says that it lives."""
-    alive = scope["path"] == "/healthz"
-    body = b"ok\n" if alive else b'{"error": "This process answers the resolver\'s doors only."}'
-    kind = b"text/plain" if alive else b"application/json"
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 200 if alive else 404, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 def load(module: str) -> Any:
     return importlib.import_module(module)
 
@@ -111,5 +101,6 @@ def everything(fallback: Application) -> Dispatcher:
 
 
 def resolver_only() -> Dispatcher:
-    """What agents ask while they run, and nothing else."""
-    return Dispatcher({prefixes: load(module) for prefixes, module in DOORS.items() if module == RESOLVER}, not_found)
+    """What agents ask while they run, and nothing else; the resolver itself answers ``/healthz`` and ``/readyz``."""
+    resolver = load(RESOLVER)
+    return Dispatcher({("/ofrep/",): resolver}, resolver.application)

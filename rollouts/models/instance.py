@@ -8,7 +8,11 @@ from rollouts.models.deployment import Deployment
 
 
 class Instance(models.Model):
-    """One running copy of an agent. ``fetched_at`` is when it first fetched ``version_number`` at ``epoch``."""
+    """One running copy of an agent. ``fetched_at`` is when it first fetched ``version_number``.
+
+    ``epoch`` is the environment epoch at which that version became active (its activation's), not the newest one.
+    ``previous_seen_at`` is when it was last seen before that fetch; null for one that first appeared with it.
+    """
 
     deployment = models.ForeignKey(Deployment, models.CASCADE, related_name="instances")
     name = models.CharField(max_length=200)
@@ -17,6 +21,7 @@ class Instance(models.Model):
     epoch = models.BigIntegerField(default=0)
     fetched_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
+    previous_seen_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["region", "name"]
