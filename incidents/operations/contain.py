@@ -1,0 +1,110 @@
+"""Stopping the harm from inside a room. The machine acts first; the record follows from what it did."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts import clock
+from accounts.actors import Actor
+from accounts.errors import OperationRefused
+from incidents.models import Incident, TimelineEntry
+from incidents.operations import moves, timeline
+from incidents.operations.refusals import given, person, still_open_record
+from rollouts.models import Activation, Deployment, Rollback, Stop
+from rollouts.operations import kill_switch
+from rollouts.operations import roll_back as machine_back
+from rollouts.operations import roll_forward as machine_forward
+
+
+def roll_back(
+    incident: Incident, *, actor: Actor, reason: str = "", to: int | None = None, at: datetime | None = None
+) -> Rollback:
+    """Take the incident's agent back to its last good version, or to number ``to``.
+
+    Not one transaction on purpose: the flip commits without waiting for this incident's row. When a rollback
+    from elsewhere stands already, this room says so and counts as contained by it.
+    """
+    rollback, fresh = machine_back.roll_back(
+        _deployment(incident), actor=actor, reason=reason, to=to, pressed_in=incident.ref, at=at
+    )
+    if not fresh:
+        moves.record("rollback", rollback.pk)  # by whoever pressed first; nothing to do when that is recorded
+        moves.press_again(incident, rollback, actor=actor, at=at or clock.now())
+    return rollback
+
+
+def roll_forward(incident: Incident, *, actor: Actor, reason: str = "", at: datetime | None = None) -> Activation:
+    """Take the standing rollback of the incident's agent back."""
+    return machine_forward.roll_forward(
+        _deployment(incident), actor=actor, reason=reason, pressed_in=incident.ref, at=at
+    )
+
+
+def stop(
+    incident: Incident,
+    *,
+    actor: Actor,
+    scope: str,
+    reason: str = "",
+    fallback: str = "",
+    at: datetime | None = None,
+) -> Stop:
+    """Stop the incident's agent, or the part of it that ``scope`` names; ``fallback`` is what customers get."""
+    stopped, fresh = kill_switch.engage(
+        _deployment(incident),
+        actor=actor,
+        scope=scope,
+        reason=reason,
+        fallback=fallback,
+        pressed_in=incident.ref,
+        at=at,
+    )
+    if not fresh:
+        moves.record("stop", stopped.pk)
+        moves.press_again(incident, stopped, actor=actor, at=at or clock.now())
+    return stopped
+
+
+def release(incident: Incident, *, actor: Actor, scope: str, reason: str = "", at: datetime | None = None) -> Stop:
+    """Let go what ``scope`` had stopped; only a person may."""
+    stopped = (
+        Stop.objects.select_related("kill_switch__deployment__bundle__agent")
+        .filter(kill_switch__deployment=_deployment(incident), kill_switch__scope=scope, released_at=None)
+        .first()
+    )
+    if stopped is None:
+        raise OperationRefused(f"Nothing is stopped under the scope {scope!r}.")
+    return kill_switch.release(stopped, actor=actor, reason=reason, at=at)
+
+
+@transaction.atomic
+def waive(incident: Incident, *, actor: Actor, reason: str, at: datetime | None = None) -> Incident:
+    """Go on without containing, for a reason that stays visible under a person's name."""
+    person(actor, "waive containment")
+    reason = given(reason, "Say why containment is waived.")
+    at = at or clock.now()
+    incident = timeline.lock(incident)
+    still_open_record(incident)
+    if incident.contained_at is not None:
+        raise OperationRefused(f"{incident.ref} is contained already.")
+    if incident.containment_waived_at is not None:
+        raise OperationRefused(f"Containment of {incident.ref} was waived: {incident.containment_waiver_reason}")
+    incident.containment_waived_at, incident.containment_waiver_reason = at, reason
+    incident.save(update_fields=["containment_waived_at", "containment_waiver_reason"])
+    timeline.append(
+        incident,
+        TimelineEntry.Kind.SKIPPED,
+        f"Containment waived: {reason}",
+        actor=actor,
+        at=at,
+        ping=("rail", "contain", "resolve", "exits", "board"),
+    )
+    return incident
+
+
+def _deployment(incident: Incident) -> Deployment:
+    if incident.deployment is None:
+        raise OperationRefused(f"{incident.ref} names no agent yet. Say which agent this is about.")
+    return incident.deployment

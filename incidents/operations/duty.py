@@ -1,0 +1,84 @@
+"""Duties in one incident: any responder may take one, and it grants that role's rights inside it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts import clock
+from accounts.actors import Actor
+from accounts.errors import OperationRefused
+from accounts.models import SiteRole, User
+from incidents.models import Incident, Responder, TimelineEntry
+from incidents.operations import notices, timeline
+from incidents.operations.refusals import known, still_open_record
+
+#: Site roles whose holders may hold a duty.
+MAY_HOLD = (SiteRole.RESPONDER, SiteRole.COMMANDER, SiteRole.COMMS, SiteRole.APPROVER)
+
+
+@transaction.atomic
+def assign(incident: Incident, *, actor: Actor, user: User, duty: str, at: datetime | None = None) -> Incident:
+    """Give ``duty`` to ``user``; whoever held it hands over. Given to its holder again it changes nothing."""
+    known(duty, Responder.Duty.values, "duty")
+    if not user.has_role(*MAY_HOLD):
+        raise OperationRefused(f"{user} is not a responder. Ask an admin for the role, or choose somebody else.")
+    at = at or clock.now()
+    incident = timeline.lock(incident)
+    still_open_record(incident)
+    held = holding(incident, duty)
+    if held is not None and held.user == user:
+        return incident
+    if held is not None:
+        held.to_at = max(at, held.from_at)
+        held.save(update_fields=["to_at"])
+    Responder.objects.create(incident=incident, user=user, duty=duty, from_at=at)
+    taking = f"{user} took {duty}" if user == actor.person else f"{user} is {duty}"
+    entry = timeline.append(
+        incident,
+        TimelineEntry.Kind.DUTY,
+        f"{taking}, from {held.user}" if held is not None else taking,
+        actor=actor,
+        at=at,
+        data={"duty": duty, "user": user.pk},
+        ping=("detect", "exits", "board"),
+    )
+    notices.tell(
+        entry,
+        people=[user],
+        actor=actor,
+        subject=f"[{incident.ref}] You are {duty}: {incident.title}",
+        lines=[f"{actor.label} made you {duty} of {incident.ref}."],
+        at=at,
+    )
+    return incident
+
+
+@transaction.atomic
+def release(incident: Incident, *, actor: Actor, duty: str, at: datetime | None = None) -> Incident:
+    """Nobody holds ``duty`` any longer."""
+    known(duty, Responder.Duty.values, "duty")
+    at = at or clock.now()
+    incident = timeline.lock(incident)
+    still_open_record(incident)
+    held = holding(incident, duty)
+    if held is None:
+        raise OperationRefused(f"Nobody is {duty} of {incident.ref}.")
+    held.to_at = max(at, held.from_at)
+    held.save(update_fields=["to_at"])
+    timeline.append(
+        incident,
+        TimelineEntry.Kind.DUTY,
+        f"{held.user} is no longer {duty}",
+        actor=actor,
+        at=at,
+        data={"duty": duty, "user": None},
+        ping=("detect", "exits", "board"),
+    )
+    return incident
+
+
+def holding(incident: Incident, duty: str) -> Responder | None:
+    """Who holds ``duty`` now."""
+    return incident.responders.select_related("user").filter(duty=duty, to_at=None).first()

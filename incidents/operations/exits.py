@@ -1,0 +1,168 @@
+"""What closes each step, and what to do next: sentences for pages and refusals, which change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from accounts.errors import OperationRefused
+from incidents.models import Branch, Incident, Owed, Responder, RollbackAnswer, Step
+from rollouts.models import BundleVersion, Deployment, RollbackLeg
+
+#: What the page of R152 cannot lack; a summary is welcome.
+REQUIRED_TEXTS = {
+    "root_cause": "Write the root cause.",
+    "impact": "Write the impact: who saw what, how much, how long.",
+    "resolution": "Write what resolved it.",
+    "prevention": "Write what prevents it next time.",
+}
+
+
+def unmet(incident: Incident, step: str) -> list[str]:
+    """What ``step`` still needs before it can close, as orders; empty when it can."""
+    if step == Step.DETECT:
+        return _detect(incident)
+    if step == Step.TRIAGE:
+        return _triage(incident)
+    if step == Step.CONTAIN:
+        return [*_harm_stopped(incident), *_legs(incident)]
+    if step == Step.RESOLVE:
+        return [*_harm_stopped(incident), *_legs(incident), *_owed(incident)]
+    if step == Step.DOCUMENT:
+        return _document(incident)
+    return []
+
+
+def refuse_unmet(incident: Incident, step: str) -> None:
+    """Refuse to close ``step`` of ``incident`` while something is unmet, naming all of it."""
+    refuse(unmet(incident, step), f"{Step(step).label} of {incident.ref} cannot close yet")
+
+
+def refuse(reasons: list[str], sentence: str) -> None:
+    """Refuse with ``sentence`` and every reason, when there are any; they are ``reasons`` of the JSON answer."""
+    if reasons:
+        raise OperationRefused(f"{sentence}: {' '.join(reasons)}", details={"reasons": reasons})
+
+
+def missing_texts(texts: Mapping[str, str]) -> list[str]:
+    """The postmortem's required texts that are blank, as orders."""
+    return [order for name, order in REQUIRED_TEXTS.items() if not texts.get(name, "").strip()]
+
+
+def _detect(incident: Incident) -> list[str]:
+    found = []
+    if incident.acknowledged_at is None:
+        found.append("Acknowledge it: a person has to have it.")
+    if incident.owed.filter(kind=Owed.Kind.SEVERITY, given_at=None).exists():
+        found.append("Set the severity.")
+    if not incident.responders.filter(duty=Responder.Duty.COMMANDER, to_at=None).exists():
+        found.append("Name a commander.")
+    return found
+
+
+def _triage(incident: Incident) -> list[str]:
+    found = []
+    if not incident.rollback_answer:
+        found.append("Answer what rolling back would do.")
+    if not incident.branch:
+        found.append("Choose a branch.")
+    return found
+
+
+def _harm_stopped(incident: Incident) -> list[str]:
+    if incident.contained_at is None and incident.containment_waived_at is None:
+        return ["Stop the harm: roll back or stop the agent, or waive containment with a reason."]
+    return []
+
+
+def _legs(incident: Incident) -> list[str]:
+    rollbacks = incident.machine_moves.filter(kind="rollback").values("object_id")
+    closed = (RollbackLeg.State.DONE, RollbackLeg.State.WAIVED, RollbackLeg.State.NOT_APPLICABLE)
+    kinds = (
+        RollbackLeg.objects.filter(rollback__in=rollbacks)
+        .exclude(state__in=closed)
+        .order_by("position")
+        .values_list("kind", flat=True)
+    )
+    names = list(dict.fromkeys(RollbackLeg.Kind(kind).label.lower() for kind in kinds))
+    return [f"Finish or waive the rollback's legs: {', '.join(names)}."] if names else []
+
+
+def _owed(incident: Incident) -> list[str]:
+    """An investigation may take its time: it is owed by the postmortem, and delays no resolving (R164)."""
+    debts = incident.owed.filter(given_at=None).exclude(kind=Owed.Kind.INVESTIGATION)
+    return [f"{text.rstrip('.')}." for text in debts.values_list("text", flat=True)]
+
+
+def _document(incident: Incident) -> list[str]:
+    page = getattr(incident, "postmortem", None)
+    texts = {name: getattr(page, name, "") for name in REQUIRED_TEXTS}
+    texts["resolution"] = texts["resolution"] or incident.resolution
+    return missing_texts(texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to do next: ``verb`` is the operation's word, ``step`` the panel it stands in, ``text`` the order."""
+
+    verb: str
+    step: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def do_next(incident: Incident) -> Order:
+    """The one order the room shows above all others (UX 5.2)."""
+    if incident.step == Step.DETECT:
+        return Order("acknowledge", Step.DETECT, "Acknowledge: say that you have it.")
+    if incident.deployment is None and incident.resolved_at is None:
+        return Order("choose deployment", Step.DETECT, "Say which agent this is about.")
+    triaging = incident.step == Step.TRIAGE
+    if triaging and not incident.rollback_answer:
+        return Order("answer", Step.TRIAGE, "Answer the 30-second question: what would rolling back do?")
+    harm_on = incident.contained_at is None and incident.containment_waived_at is None
+    if harm_on and incident.rollback_answer == RollbackAnswer.STOP_THE_BLEED:
+        return _go_back(incident)
+    if triaging and not incident.branch:
+        return Order("answer", Step.TRIAGE, "Choose the branch: version, data, tool or user side.")
+    if harm_on:
+        return _contain(incident)
+    if triaging:
+        return Order("close triage", Step.TRIAGE, "Close triage: question and branch are answered.")
+    if incident.step == Step.RESOLVE:
+        left = unmet(incident, Step.RESOLVE)
+        return Order("resolve", Step.RESOLVE, left[0] if left else "Resolve: say where it came from and what fixed it.")
+    if incident.step == Step.DOCUMENT:
+        return Order("document", Step.DOCUMENT, "Write the postmortem while it is fresh.")
+    return Order("", Step.CLOSED, "Nothing: the record is complete.")
+
+
+def _contain(incident: Incident) -> Order:
+    """By branch; a rollback is the order only where the version regressed (R034–R037)."""
+    if incident.branch == Branch.DATA:
+        return Order("stop", Step.CONTAIN, "Stop writes, then repair the data as work of its own.")
+    if incident.branch == Branch.TOOL:
+        return Order("note", Step.CONTAIN, "Note what changed downstream before deciding on a rollback.")
+    if incident.branch == Branch.USER:
+        return Order("stop", Step.CONTAIN, "Filter the input for now, or fix forward.")
+    return _go_back(incident)
+
+
+def _go_back(incident: Incident) -> Order:
+    label = last_good_label(incident.deployment) if incident.deployment is not None else None
+    if label is None:
+        return Order("stop", Step.CONTAIN, "Nothing to go back to: stop the agent and send its work to a human.")
+    return Order("roll back", Step.CONTAIN, f"Roll back to {label}.")
+
+
+def last_good_label(deployment: Deployment) -> str | None:
+    """The label of the version below the active one in the stack; None when there is none."""
+    if len(deployment.stack) < 2:
+        return None
+    return (
+        BundleVersion.objects.filter(bundle_id=deployment.bundle_id, number=deployment.stack[-2])
+        .values_list("label", flat=True)
+        .first()
+    )
