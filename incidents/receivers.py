@@ -12,12 +12,10 @@ from rollouts import signals
 def connect() -> None:
     """Listen to the machine, tell it which incident a move belongs to, and the floor who is on call."""
     signals.machine_moved.connect(on_machine_moved, dispatch_uid="incidents")
-    for hooks, hook in (
-        (signals.incident_of_hooks, moves.incident_of),
-        (permissions.on_call_hooks, paging.is_on_call),
-    ):
-        if hook not in hooks:
-            hooks.append(hook)  # type: ignore[attr-defined]
+    if moves.incident_of not in signals.incident_of_hooks:
+        signals.incident_of_hooks.append(moves.incident_of)
+    if paging.is_on_call not in permissions.on_call_hooks:
+        permissions.on_call_hooks.append(paging.is_on_call)
 
 
 def on_machine_moved(sender: Any, *, kind: str, pk: int, **extra: Any) -> None:

@@ -57,7 +57,7 @@ def unrecorded(at: datetime) -> Iterator[tuple[str, int]]:
     """(kind, pk) of the moves since ``SWEPT`` that no MachineMove names, those others depend on first."""
     since = at - SWEPT
     sources: tuple[tuple[str, models.QuerySet[models.Model]], ...] = (
-        ("rollback", Rollback.objects.filter(flipped_at__gte=since)),  # type: ignore[assignment]
+        ("rollback", Rollback.objects.filter(flipped_at__gte=since)),
         ("stop", Stop.objects.filter(engaged_at__gte=since)),
         ("roll_forward", Activation.objects.filter(at__gte=since, kind=Activation.Kind.ROLL_FORWARD)),
         ("promotion", Activation.objects.filter(at__gte=since, kind=Activation.Kind.PROMOTION)),

@@ -1,0 +1,36 @@
+"""Incidents for tests, made by the operations that make real ones."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from accounts import clock
+from accounts.actors import Actor
+from accounts.models import Team, User
+from incidents.models import Incident, OnCall
+from incidents.operations import opening
+from rollouts.models import Deployment
+from tests.factories.accounts import CLOCKWORK, person
+from tests.factories.rollouts import deployment as a_deployment
+
+
+def incident(
+    deployment: Deployment | None = None, *, severity: str = "SEV3", actor: Actor = CLOCKWORK, **fields: Any
+) -> Incident:
+    """An open incident about ``deployment`` (a fresh one unless said), opened by a machine."""
+    fields.setdefault("title", "Schema-valid rate below 95 %")
+    return opening.open_incident(actor=actor, severity=severity, deployment=deployment or a_deployment(), **fields)
+
+
+def on_call(user: User, team: Team | None = None, **fields: Any) -> OnCall:
+    """``user`` has been on call for an hour, for ``team`` or for everything without one."""
+    fields.setdefault("from_at", clock.now() - timedelta(hours=1))
+    return OnCall.objects.create(user=user, team=team, **fields)
+
+
+def someone(name: str, *roles: str, **fields: Any) -> User:
+    """A fresh person called ``name``, responder unless said."""
+    user = person(*roles, name=name, **fields).user
+    assert user is not None
+    return user
