@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from accounts.actors import Actor
-from accounts.errors import NotFound
-from accounts.permissions import Permission, declare, require
-from rollouts.models import Bundle, BundleVersion, Deployment, Rollback, RollbackLeg
+from accounts.errors import NotFound, NotPermitted
+from accounts.permissions import Permission, declare
+from rollouts.models import Bundle, BundleVersion, Deployment, Rollback, RollbackLeg, Stop
 from rollouts.names import parse_key
 
 
@@ -36,7 +36,7 @@ def register() -> None:
 
 def get_bundle(actor: Actor | None, key: str) -> Bundle:
     """The bundle called ``key``; ``agent.default`` is ``agent``."""
-    require(actor, Permission.VIEW)
+    _somebody(actor)
     bundle = Bundle.objects.select_related("agent").filter(key=_canonical(key)).first()
     if bundle is None:
         raise NotFound(f"There is no bundle called {key}.")
@@ -59,7 +59,7 @@ def get_version(actor: Actor | None, key: str, number_or_label: str | int) -> Bu
 
 def get_deployment(actor: Actor | None, key: str, environment: str) -> Deployment:
     """Where ``key`` runs in ``environment``."""
-    require(actor, Permission.VIEW)
+    _somebody(actor)
     deployment = (
         Deployment.objects.select_related("bundle__agent", "environment", "active", "standing_rollback")
         .filter(bundle__key=_canonical(key), environment_id=environment)
@@ -71,7 +71,7 @@ def get_deployment(actor: Actor | None, key: str, environment: str) -> Deploymen
 
 
 def get_rollback(actor: Actor | None, pk: int) -> Rollback:
-    require(actor, Permission.VIEW)
+    _somebody(actor)
     rollback = (
         Rollback.objects.select_related("deployment__bundle", "from_version", "to_version", "activation")
         .filter(pk=pk)
@@ -87,6 +87,26 @@ def get_leg(actor: Actor | None, rollback: int, kind: str) -> RollbackLeg:
     if leg is None:
         raise NotFound(f"A rollback has no leg called {kind}; there are {', '.join(RollbackLeg.Kind.values)}.")
     return leg
+
+
+def get_stop(actor: Actor | None, deployment: Deployment, scope: str) -> Stop:
+    """The engagement that stops ``scope`` now, else the last one that did."""
+    _somebody(actor)
+    stop = (
+        Stop.objects.select_related("kill_switch__deployment")
+        .filter(kill_switch__deployment=deployment, kill_switch__scope=scope)
+        .first()
+    )
+    if stop is None:
+        raise NotFound(f"Nothing of scope {scope} is stopped in {deployment}.")
+    return stop
+
+
+def _somebody(actor: Actor | None) -> None:
+    """Refuse strangers. What an actor may do is the door's and the operation's: a token that may only contain finds
+    what it contains without the right to read the rest."""
+    if actor is None:
+        raise NotPermitted("Sign in, or send a token.")
 
 
 def _canonical(key: str) -> str:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
 
+from accounts import strict_json
 from accounts.api import router as accounts_router
 from accounts.errors import OperationRefused
 from incidents.api import router as incidents_router
 from rollouts.api import router as rollouts_router
 
+
+class StrictParser(Parser):
+    """Bodies with one meaning only; ninja turns what this raises into a 400 whose cause it is."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        return strict_json.load(request.body)
+
+
 api = NinjaAPI(
+    parser=StrictParser(),
     title="Lastgood",
     version="1",
     urls_namespace="api",
@@ -41,4 +53,10 @@ def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return api.create_response(request, {"error": str(error)}, status=error.status_code)
+    sentence = str(error.__cause__ if isinstance(error.__cause__, strict_json.UnreadableJson) else error)
+    return api.create_response(request, {"error": sentence}, status=error.status_code)
+
+
+@api.exception_handler(RequestDataTooBig)
+def too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return api.create_response(request, {"error": "The body is too large."}, status=413)
