@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from django.db.backends.postgresql.operations import DatabaseOperations
 
 from tests import databases
 from tests.clock import MovableClock
+from tests.processes import Workbench, installed
 
 CLUSTER = pytest.StashKey[databases.Cluster]()
 
@@ -83,3 +85,23 @@ def noon(clock: MovableClock) -> datetime:
     moment = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
     clock.move_to(moment)
     return moment
+
+
+@pytest.fixture
+def start_workbench(
+    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[Callable[..., Workbench]]:
+    """``start_workbench("server", "worker", "clock")``: real processes on a fresh database; see tests/processes.py.
+
+    Keywords: ``own_cluster=True`` gives it a PostgreSQL of its own (``workbench.postgres``), ``env={…}`` settings.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(django_db_blocker.unblock())
+
+        def start(*roles: str, own_cluster: bool = False, env: dict[str, str] | None = None) -> Workbench:
+            folder = tmp_path_factory.mktemp("lastgood")
+            workbench = stack.enter_context(installed(folder, own_cluster=own_cluster, env=env))
+            workbench.start(*roles)
+            return workbench
+
+        yield start

@@ -21,6 +21,7 @@ from django.conf import settings
 from psycopg import sql
 
 from workbench.embedded import EmbeddedServer, make_var
+from workbench.embedded.places import SUPERUSER
 
 #: Nothing in a test cluster outlives a power cut, so it need not wait for the disk.
 UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
@@ -87,8 +88,13 @@ def url_of(name: str) -> str:
     place = f"{user}:{password}@" if password else f"{user}@"
     options = quote(SEARCH_PATH)
     if host.startswith("/"):
-        return f"postgresql://{place}/{name}?host={quote(host, safe='')}&options={options}"
+        return socket_url(name, host)
     return f"postgresql://{place}{host}{f':{port}' if port else ''}/{name}?options={options}"
+
+
+def socket_url(name: str, folder: str) -> str:
+    """The same for a server on a socket, with its superuser."""
+    return f"postgresql://{SUPERUSER}@/{name}?host={quote(folder, safe='')}&options={quote(SEARCH_PATH)}"
 
 
 def template_name() -> str:
