@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -44,6 +45,15 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def open_up(folder: Path) -> Path:
+    """Let other users traverse pytest's own folder (it makes them 0700), up to the system's temporary one."""
+    for parent in (folder, *folder.parents):
+        if parent == Path(tempfile.gettempdir()) or parent.stat().st_uid != folder.stat().st_uid:
+            break
+        parent.chmod(0o755)
+    return folder
 
 
 class Process:
@@ -211,7 +221,7 @@ def installed(folder: Path, *, own_cluster: bool = False, env: Mapping[str, str]
     with contextlib.ExitStack() as stack:
         server = None
         if own_cluster:
-            server = EmbeddedServer(folder, databases.UNSAFE_AND_FAST)
+            server = EmbeddedServer(open_up(folder), databases.UNSAFE_AND_FAST)
             server.start()
             stack.callback(server.stop)
             dsn: dict[str, Any] = {"dbname": "lastgood", "user": "postgres", "host": str(server.socket)}

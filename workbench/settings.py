@@ -63,9 +63,12 @@ def secret_key() -> str:
     """``SECRET_KEY``, else the key that the first start wrote below ``VAR`` (mode 0600)."""
     if given := env_text("SECRET_KEY"):
         return given
-    from workbench.embedded import read_or_make_secret
+    from workbench.embedded import EmbeddedError, read_or_make_secret
 
-    return read_or_make_secret(VAR)
+    try:
+        return read_or_make_secret(VAR)
+    except EmbeddedError as error:
+        raise ImproperlyConfigured(str(error)) from error
 
 
 SECRET_KEY = secret_key()

@@ -28,3 +28,16 @@ def test_server_worker_and_clock_become_ready_and_their_clocks_move_together(sta
 
     workbench.stop()
     assert [process.popen.returncode for process in workbench.processes.values() if process.popen] == [0, 0, 0]
+
+
+@pytest.mark.story
+def test_a_workbench_with_a_cluster_of_its_own_comes_back_after_postgresql_was_away(start_workbench: Start) -> None:
+    workbench = start_workbench("server", own_cluster=True)
+    assert workbench.postgres
+    workbench.postgres.stop()
+    said = workbench.http.get("/readyz", timeout=20)
+    assert said.status_code == 503
+    assert said.json()["checks"]["database"].startswith("PostgreSQL does not answer")
+    assert workbench.http.get("/healthz").status_code == 200
+    workbench.postgres.start()
+    workbench.eventually(lambda: workbench.http.get("/readyz").json()["checks"]["database"] == "ok", 20)

@@ -66,9 +66,18 @@ def read_or_make_secret(var: Path) -> str:
 
 def make_var(var: Path) -> None:
     """Create ``var``; open to traversal whatever the umask, since all that is private in it is 0600 or 0700."""
-    if not var.is_dir():
-        var.mkdir(parents=True, exist_ok=True)
-        var.chmod(0o755)
+    try:
+        if not var.is_dir():
+            var.mkdir(parents=True, exist_ok=True)
+            var.chmod(0o755)
+    except OSError as error:
+        raise not_writable(var, error) from error
+    if not os.access(var, os.W_OK | os.X_OK):
+        raise not_writable(var, PermissionError(13, "it belongs to somebody else"))
+
+
+def not_writable(var: Path, error: OSError) -> EmbeddedError:
+    return EmbeddedError(f"{var} cannot be written ({error.strerror}). Set LASTGOOD_VAR to a folder of your own.")
 
 
 @contextlib.contextmanager

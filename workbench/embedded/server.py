@@ -82,6 +82,8 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Fast stop: clients are disconnected, the data is written. A server that does not run is fine."""
         pid = self.pid()
+        if self._process is not None:
+            self._process.poll()  # so that one which ended already is not left a zombie
         if pid is None:
             return
         for number in (signal.SIGINT, signal.SIGQUIT):  # fast, then immediate (recovers at the next start)
