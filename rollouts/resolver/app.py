@@ -13,6 +13,7 @@ from rollouts.resolver import langfuse
 from rollouts.resolver.feed import Feed
 from rollouts.resolver.http import Answer, Gone, Receive, Refused, Scope, Send, json_answer
 from rollouts.resolver.langfuse import Prompts
+from rollouts.resolver.leaving import Farewell
 from rollouts.resolver.ofrep import Evaluator
 from rollouts.resolver.propagation import Scribe
 from rollouts.resolver.sightings import Sightings
@@ -34,9 +35,11 @@ class Resolver:
         self.evaluator = Evaluator(self.feed, self.sightings)
         self.prompts = Prompts(self.feed)
         self.scribe = Scribe(self.sightings, lambda: self.feed.state)
+        self._farewell = Farewell(self.streams.end)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
+        self._farewell.listen()
         self._tasks = [
             asyncio.create_task(work, name=f"resolver {name}")
             for name, work in (
@@ -49,6 +52,7 @@ class Resolver:
 
     async def stop(self) -> None:
         """End the streams, write what was seen if that is quick, and let go of the database."""
+        self._farewell.forget()
         await self.streams.close()
         for task in self._tasks:
             task.cancel()

@@ -160,16 +160,15 @@ class TooDeep(Exception):
 def refuse_deep(value: Any) -> None:
     """Raise TooDeep for more than ``DEEPEST`` levels of lists and objects, level by level."""
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [
             child
             for container in level
             if isinstance(container, dict | list)
             for child in (container.values() if isinstance(container, dict) else container)
         ]
-        if not level:
-            return
-    raise TooDeep
+    if any(isinstance(child, dict | list) for child in level):
+        raise TooDeep
 
 
 async def body_of(scope: Scope, receive: Receive, key: str | None = None) -> bytes:

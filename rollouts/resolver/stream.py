@@ -125,11 +125,15 @@ class Streams:
                 else:
                     mailbox.beat()
 
-    async def close(self) -> None:
-        """End all streams ourselves: the server would wait for the clients to leave."""
+    def end(self) -> None:
+        """End all streams ourselves, and take no more: the server would wait for the clients to leave."""
         self._stopping = True
         for mailbox in self._open:
             mailbox.close()
+
+    async def close(self) -> None:
+        """:meth:`end`, and give the goodbyes a moment."""
+        self.end()
         deadline = asyncio.get_running_loop().time() + GOODBYE_SECONDS
         while self._open and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
