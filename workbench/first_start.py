@@ -11,25 +11,22 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from incidents.operations.first_start import first_start, sign_in_link
+
 CREDENTIALS = "credentials.json"
 
 
-def ensure_first_start() -> str | None:
-    """Make the first accounts unless there are some; returns a one-time sign-in link, or None on a later start.
+def ensure_first_start() -> str:
+    """Make the first accounts unless there are some; returns a one-time sign-in link for whoever started this.
 
     The file is written before the commit: a crash between the two leaves a file that the next start overwrites,
     never accounts whose password nobody knows.
     """
-    try:  # until accounts.operations.first_start lands
-        from accounts.operations.first_start import first_start
-    except ModuleNotFoundError:
-        return None
     with transaction.atomic():
-        made = first_start(base_url=settings.BASE_URL)
-        if made is None:
-            return None
-        write_private(Path(settings.VAR) / CREDENTIALS, made.credentials)
-    return made.sign_in
+        credentials = first_start(settings.BASE_URL)
+        if credentials is not None:
+            write_private(Path(settings.VAR) / CREDENTIALS, credentials)
+        return sign_in_link(settings.BASE_URL)
 
 
 def write_private(path: Path, content: dict[str, Any]) -> None:
