@@ -95,7 +95,10 @@ class Alert(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["integration", "group_key"], condition=Q(closed_at=None), name="alert_open_by_group"),
+            models.Index(
+                fields=["integration", "group_key", "-id"], condition=Q(closed_at=None), name="alert_newest_by_group"
+            ),
+            models.Index(fields=["integration", "dedup_key", "-id"], name="alert_newest_by_key"),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,14 +56,44 @@ def page(
 
     The person who acts is not told of their own act.
     """
-    if incident.severity not in PAGED or incident.acknowledged_by_id is not None:
-        return
-    people = [user for user in people_to_page(incident.deployment, at) if user != actor.person]
-    Page.objects.bulk_create(
-        [
-            Page(incident=incident, user=user, round=round, reason=reason[:200], created_at=at, due_at=at + after)
-            for user in people
-        ],
-        ignore_conflicts=True,
-    )
-    hint.send_soon()
+    page_many([Waking(incident, actor, reason, at, after, round)])
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """The arguments of :func:`page`."""
+
+    incident: Incident
+    actor: Actor
+    reason: str
+    at: datetime
+    after: timedelta = timedelta(0)
+    round: int = 1
+
+
+def page_many(wakings: Iterable[Waking]) -> None:
+    """:func:`page` for several incidents; asks who is on call once per team."""
+    pages: list[Page] = []
+    people: dict[int | None, list[User]] = {}
+    for waking in wakings:
+        incident = waking.incident
+        if incident.severity not in PAGED or incident.acknowledged_by_id is not None:
+            continue
+        team_id = incident.deployment.bundle.agent.team_id if incident.deployment is not None else None
+        if team_id not in people:
+            people[team_id] = people_to_page(incident.deployment, waking.at)
+        pages += [
+            Page(
+                incident=incident,
+                user=user,
+                round=waking.round,
+                reason=waking.reason[:200],
+                created_at=waking.at,
+                due_at=waking.at + waking.after,
+            )
+            for user in people[team_id]
+            if user != waking.actor.person
+        ]
+    if pages:
+        Page.objects.bulk_create(pages, ignore_conflicts=True)
+        hint.send_soon()
