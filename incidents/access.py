@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from accounts.permissions import Permission, declare
+import re
+
+from django.db import models
+
+from accounts.actors import Actor
+from accounts.errors import NotFound
+from accounts.models import User
+from accounts.permissions import Permission, declare, require
+from incidents.models import Incident, Receipt, TimelineEntry
+from incidents.models.incident import IncidentQuerySet
+from rollouts.access import get_deployment
+from rollouts.models import Deployment
+
+_REF = re.compile(r"(?:(INC|DRL)-)?([0-9]{1,12})", re.IGNORECASE)
 
 
 def register() -> None:
@@ -11,5 +24,90 @@ def register() -> None:
             "asgi:/intake/": Permission.KEYED,
             "url:incidents:major": Permission.VIEW,
             "url:incidents:styleguide": Permission.VIEW,
+            "url:api:list_incidents": Permission.VIEW,
+            "url:api:declare_incident": Permission.RESPOND,
+            "url:api:get_incident": Permission.VIEW,
+            "url:api:acknowledge_incident": Permission.ACKNOWLEDGE,
+            "url:api:add_note": Permission.RESPOND,
+            "url:api:set_severity": Permission.RESPOND,
+            "url:api:assign_duty": Permission.RESPOND,
+            "url:api:release_duty": Permission.RESPOND,
+            "url:api:choose_deployment": Permission.RESPOND,
+            "url:api:answer_triage": Permission.RESPOND,
+            "url:api:waive_containment": Permission.COMMAND,
+            "url:api:resolve_incident": Permission.COMMAND,
+            "url:api:document_incident": Permission.COMMAND,
+            "url:api:reopen_incident": Permission.RESPOND,
+            "url:api:list_receipts": Permission.VIEW,
+            "url:api:replay_receipt": Permission.RESPOND,
         }
     )
+
+
+def canonical_ref(ref: str) -> str | None:
+    """``INC-7`` for INC-7, inc-7, INC-007 and 7; None for what is no reference."""
+    match = _REF.fullmatch(ref.strip())
+    return f"{(match[1] or 'INC').upper()}-{int(match[2])}" if match and match[0].isascii() else None
+
+
+def incidents_for(actor: Actor | None) -> IncidentQuerySet:
+    """The incidents that ``actor`` may see, with what lists show."""
+    require(actor, Permission.VIEW)
+    return Incident.objects.for_lists()
+
+
+def get_incident(actor: Actor | None, ref: str) -> Incident:
+    """The incident called ``ref`` (INC-7 or 7); NotFound when there is none."""
+    incident = incidents_for(actor).filter(ref=canonical_ref(ref) or "").first()
+    if incident is None:
+        raise NotFound(f"There is no incident called {ref}.")
+    return incident
+
+
+def get_incident_to_contain(actor: Actor | None, ref: str) -> Incident:
+    """The incident, for whoever may contain its agent: also those on call for it, whatever their role."""
+    incident = get_incident(actor, ref)
+    require(actor, Permission.CONTAIN, incident.deployment)
+    return incident
+
+
+def get_entry(actor: Actor | None, ref: str, sequence: int) -> TimelineEntry:
+    """One entry of an incident's timeline by its place in it."""
+    entry = (
+        TimelineEntry.objects.select_related("incident", "corrects")
+        .filter(incident=get_incident(actor, ref), sequence=sequence)
+        .first()
+    )
+    if entry is None:
+        raise NotFound(f"{ref} has no entry {sequence}.")
+    return entry
+
+
+def find_deployment(actor: Actor | None, name: str) -> Deployment:
+    """The deployment written ``<key>/<environment>``, prod when no environment is said."""
+    key, _, environment = name.strip().partition("/")
+    return get_deployment(actor, key, environment or "prod")
+
+
+def find_person(actor: Actor | None, email: str) -> User:
+    """The active person with this address."""
+    require(actor, Permission.VIEW)
+    user = User.objects.filter(email__iexact=email.strip(), is_active=True).first()
+    if user is None:
+        raise NotFound(f"There is nobody called {email}.")
+    return user
+
+
+def get_receipt(actor: Actor | None, pk: int) -> Receipt:
+    require(actor, Permission.VIEW)
+    receipt = Receipt.objects.select_related("integration").filter(pk=pk).first() if pk < 2**63 else None
+    if receipt is None:
+        raise NotFound(f"There is no receipt {pk}.")
+    return receipt
+
+
+def receipts_for(actor: Actor | None, status: str | None = None) -> models.QuerySet[Receipt]:
+    """Receipts without their bodies, newest first, of one status when it is said."""
+    require(actor, Permission.VIEW)
+    receipts = Receipt.objects.select_related("integration").defer("body").order_by("-pk")
+    return receipts.filter(status=status) if status else receipts

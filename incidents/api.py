@@ -2,6 +2,255 @@
 
 from __future__ import annotations
 
-from ninja import Router
+from datetime import UTC
+from typing import Annotated
 
-router = Router()
+from django.db import models
+from django.http import HttpRequest
+from ninja import Query, Router, Schema, Status
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StrictStr
+
+from accounts.actors import Actor
+from accounts.errors import OperationRefused
+from accounts.permissions import Permission, require
+from incidents import access, answers
+from incidents.answers import Answer
+from incidents.models import Incident, Receipt
+from incidents.operations import acknowledge, contain, deployment, document, duty, note, resolve, severity, triage
+from incidents.operations import declare as declaring
+from incidents.operations import reopen as reopening
+
+router = Router(tags=["incidents"])
+
+PAGE = 100
+
+
+def storable(text: str) -> str:
+    """PostgreSQL stores every character but NUL."""
+    if "\0" in text:
+        raise ValueError("The character U+0000 cannot be stored.")
+    return text
+
+
+Text = Annotated[StrictStr, Field(max_length=20_000), AfterValidator(storable)]
+Short = Annotated[StrictStr, Field(max_length=300), AfterValidator(storable)]
+Limit = Annotated[int, Query(ge=1, le=PAGE, description="How many at most.")]
+Cursor = Annotated[str | None, Query(description="The `next` of the page before.")]
+
+
+class Strict(Schema):
+    """A body that may hold nothing but its named members."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DeclareIn(Strict):
+    title: Short
+    severity: Short = "SEV3"
+    deployment: Short | None = Field(None, description="<key>/<environment>; prod when no environment is said.")
+    detection_source: Short = "employee"
+    started_at: AwareDatetime | None = Field(None, description="When the harm began, with its offset from UTC.")
+    note: Text = ""
+
+
+class NoteIn(Strict):
+    text: Text
+
+
+class SeverityIn(Strict):
+    severity: Short = Field(description="SEV1 (worst) to SEV4")
+    reason: Text = ""
+
+
+class DutyIn(Strict):
+    duty: Short = Field(description="commander, operations, comms or scribe")
+    person: Short | None = Field(None, description="An e-mail address; whoever asks when not given.")
+
+
+class DeploymentIn(Strict):
+    deployment: Short = Field(description="<key>/<environment>")
+
+
+class TriageIn(Strict):
+    rollback_answer: Short = Field("", description="stop_the_bleed, not_help or not_sure")
+    branch: Short = Field("", description="version, data, tool or user")
+    diagnosis: Short = ""
+    close: bool = Field(False, description="Close the step with these answers.")
+    skip_reason: Text = Field("", description="Skip the step instead, for this reason.")
+
+
+class ReasonIn(Strict):
+    reason: Text
+
+
+class ResolveIn(Strict):
+    origin: Short = Field(description="Where the failure came from, such as model_update; unknown is an answer.")
+    resolution: Text = Field(description="What fixed it.")
+
+
+class DocumentIn(Strict):
+    summary: Text = ""
+    root_cause: Text = ""
+    impact: Text = ""
+    resolution: Text = Field("", description="What was said when resolving, when not given.")
+    prevention: Text = ""
+    skip_reason: Text = Field("", description="Close without a postmortem instead, for this reason.")
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The one PermissionMiddleware let in; no route of this app is public."""
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    return actor
+
+
+def shown(request: HttpRequest, incident: Incident) -> Answer:
+    """The incident as it stands after an operation."""
+    return answers.whole_incident(access.get_incident(actor_of(request), incident.ref))
+
+
+def page[Row: models.Model](rows: models.QuerySet[Row], cursor: str | None, limit: int) -> tuple[list[Row], str | None]:
+    """Rows older than ``cursor``, newest first, and the cursor of what follows; None at the end."""
+    if cursor is not None:
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+            raise OperationRefused("A cursor is the `next` of a page before.", status=422)
+        rows = rows.filter(pk__lt=int(cursor))
+    found = list(rows.order_by("-pk")[: limit + 1])
+    return found[:limit], str(found[limit - 1].pk) if len(found) > limit else None
+
+
+@router.get("/incidents", response=Answer, url_name="list_incidents")
+def list_incidents(request: HttpRequest, open: bool | None = None, cursor: Cursor = None, limit: Limit = 50) -> Answer:
+    """Incidents, newest first. `open=true`: those not resolved; `open=false`: those resolved."""
+    rows = access.incidents_for(actor_of(request))
+    if open is not None:
+        rows = rows.filter(resolved_at__isnull=open)
+    found, after = page(rows, cursor, limit)
+    return {"items": [answers.incident(row) for row in found], "next": after}
+
+
+@router.post("/incidents", response={201: Answer}, url_name="declare_incident")
+def declare_incident(request: HttpRequest, body: DeclareIn) -> Status[Answer]:
+    """Say that something is wrong."""
+    actor = actor_of(request)
+    require(actor, Permission.RESPOND)  # a path has one door, which the list opens to those who may look
+    incident = declaring.declare(
+        actor=actor,
+        title=body.title,
+        severity=body.severity,
+        deployment=access.find_deployment(actor, body.deployment) if body.deployment else None,
+        detection_source=body.detection_source,
+        started_at=body.started_at.astimezone(UTC) if body.started_at else None,
+        note=body.note,
+    )
+    return Status(201, shown(request, incident))
+
+
+@router.get("/incidents/{ref}", response=Answer, url_name="get_incident")
+def get_incident(request: HttpRequest, ref: str) -> Answer:
+    """One incident with its timeline."""
+    return answers.whole_incident(access.get_incident(actor_of(request), ref))
+
+
+@router.post("/incidents/{ref}/acknowledge", response=Answer, url_name="acknowledge_incident")
+def acknowledge_incident(request: HttpRequest, ref: str) -> Answer:
+    """Say "I have it". People only: a session of `lastgood login`, never a token."""
+    actor = actor_of(request)
+    return shown(request, acknowledge.acknowledge(access.get_incident(actor, ref), actor=actor))
+
+
+@router.post("/incidents/{ref}/note", response={201: Answer}, url_name="add_note")
+def add_note(request: HttpRequest, ref: str, body: NoteIn) -> Status[Answer]:
+    """Note something on the timeline; answers the entry."""
+    actor = actor_of(request)
+    return Status(201, answers.entry(note.add(access.get_incident(actor, ref), actor=actor, text=body.text)))
+
+
+@router.post("/incidents/{ref}/severity", response=Answer, url_name="set_severity")
+def set_severity(request: HttpRequest, ref: str, body: SeverityIn) -> Answer:
+    """Set the severity; a token may only raise it."""
+    actor = actor_of(request)
+    incident = access.get_incident(actor, ref)
+    return shown(request, severity.set_severity(incident, actor=actor, severity=body.severity, reason=body.reason))
+
+
+@router.post("/incidents/{ref}/duty", response=Answer, url_name="assign_duty")
+def assign_duty(request: HttpRequest, ref: str, body: DutyIn) -> Answer:
+    """Take a duty, or give it to somebody."""
+    actor = actor_of(request)
+    user = access.find_person(actor, body.person) if body.person else actor.person
+    if user is None:
+        raise OperationRefused("A token holds no duty. Name a person.", status=422)
+    return shown(request, duty.assign(access.get_incident(actor, ref), actor=actor, user=user, duty=body.duty))
+
+
+@router.delete("/incidents/{ref}/duty/{name}", response=Answer, url_name="release_duty")
+def release_duty(request: HttpRequest, ref: str, name: str) -> Answer:
+    """Nobody holds the duty any longer."""
+    actor = actor_of(request)
+    return shown(request, duty.release(access.get_incident(actor, ref), actor=actor, duty=name))
+
+
+@router.post("/incidents/{ref}/deployment", response=Answer, url_name="choose_deployment")
+def choose_deployment(request: HttpRequest, ref: str, body: DeploymentIn) -> Answer:
+    """Which agent this is about, when the alert did not say."""
+    actor = actor_of(request)
+    chosen = access.find_deployment(actor, body.deployment)
+    return shown(request, deployment.choose(access.get_incident(actor, ref), actor=actor, deployment=chosen))
+
+
+@router.post("/incidents/{ref}/triage", response=Answer, url_name="answer_triage")
+def answer_triage(request: HttpRequest, ref: str, body: TriageIn) -> Answer:
+    """Answer the questions of triage, and close or skip the step when asked to."""
+    actor = actor_of(request)
+    incident = triage.work(
+        access.get_incident(actor, ref),
+        actor=actor,
+        rollback_answer=body.rollback_answer,
+        branch=body.branch,
+        diagnosis=body.diagnosis,
+        close_step=body.close,
+        skip_reason=body.skip_reason,
+    )
+    return shown(request, incident)
+
+
+@router.post("/incidents/{ref}/waive", response=Answer, url_name="waive_containment")
+def waive_containment(request: HttpRequest, ref: str, body: ReasonIn) -> Answer:
+    """Go on without containing, for a reason. People only."""
+    actor = actor_of(request)
+    return shown(request, contain.waive(access.get_incident(actor, ref), actor=actor, reason=body.reason))
+
+
+@router.post("/incidents/{ref}/resolve", response=Answer, url_name="resolve_incident")
+def resolve_incident(request: HttpRequest, ref: str, body: ResolveIn) -> Answer:
+    """Say that it is over. People only; refused with every exit that is unmet."""
+    actor = actor_of(request)
+    incident = access.get_incident(actor, ref)
+    return shown(request, resolve.resolve(incident, actor=actor, origin=body.origin, resolution=body.resolution))
+
+
+@router.post("/incidents/{ref}/document", response=Answer, url_name="document_incident")
+def document_incident(request: HttpRequest, ref: str, body: DocumentIn) -> Answer:
+    """Write the postmortem and close the step, or skip it with a reason. People only."""
+    actor = actor_of(request)
+    incident = access.get_incident(actor, ref)
+    if body.skip_reason:
+        return shown(request, document.skip(incident, actor=actor, reason=body.skip_reason))
+    texts = body.model_dump(exclude={"skip_reason"})
+    return shown(request, document.document(incident, actor=actor, **texts))
+
+
+@router.post("/incidents/{ref}/reopen", response=Answer, url_name="reopen_incident")
+def reopen_incident(request: HttpRequest, ref: str, body: ReasonIn) -> Answer:
+    """It was not over."""
+    actor = actor_of(request)
+    return shown(request, reopening.reopen(access.get_incident(actor, ref), actor=actor, reason=body.reason))
+
+
+@router.get("/receipts", response=Answer, url_name="list_receipts")
+def list_receipts(
+    request: HttpRequest, status: Receipt.Status | None = None, cursor: Cursor = None, limit: Limit = 50
+) -> Answer:
+    """What monitors sent, newest first; `status=quarantined`: what could not be read."""
+    found, after = page(access.receipts_for(actor_of(request), status), cursor, limit)
+    return {"items": [answers.receipt(row) for row in found], "next": after}

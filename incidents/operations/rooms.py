@@ -40,9 +40,11 @@ def belongs(move: MachineMove, incident: Incident | None) -> Incident | None:
 def room_of(deployment: Deployment, pressed_in: str, *, actor: Actor, title: str, at: datetime) -> Incident:
     """The locked room a containment belongs to (CONTRACT §5): where it was pressed, else the worst open incident of
     the deployment, newest first, else a new one that owes its investigation."""
-    if pressed_in and (pressed := Incident.objects.filter(ref=pressed_in).first()):
+    pressed = Incident.objects.filter(ref=pressed_in.upper()).first() if pressed_in else None
+    if pressed is not None and pressed.deployment_id in {None, deployment.pk}:
         return timeline.lock(pressed)
-    if found := Incident.objects.open().filter(deployment=deployment).order_by("severity", "-opened_at", "-pk").first():
+    found = Incident.objects.open().filter(deployment=deployment).order_by("severity", "-opened_at", "-pk").first()
+    if found is not None:
         locked = timeline.lock(found)
         if locked.is_open:
             return locked

@@ -87,6 +87,27 @@ def skip(incident: Incident, *, actor: Actor, reason: str, at: datetime | None =
     return incident
 
 
+@transaction.atomic
+def work(
+    incident: Incident,
+    *,
+    actor: Actor,
+    rollback_answer: str = "",
+    branch: str = "",
+    diagnosis: str = "",
+    close_step: bool = False,
+    skip_reason: str = "",
+    at: datetime | None = None,
+) -> Incident:
+    """Answer, then close or skip, as one: when the step cannot close, the answers are not kept either."""
+    if close_step and skip_reason:
+        raise OperationRefused("Either close triage or skip it.", status=422)
+    incident = answer(incident, actor=actor, rollback_answer=rollback_answer, branch=branch, diagnosis=diagnosis, at=at)
+    if close_step:
+        return close(incident, actor=actor, at=at)
+    return skip(incident, actor=actor, reason=skip_reason, at=at) if skip_reason else incident
+
+
 def _still_to_do(incident: Incident) -> None:
     still_open_record(incident)
     if incident.triaged_at is not None:
