@@ -187,7 +187,7 @@ class Workbench:
 
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self.connect() as connection:
-            cursor = connection.execute(statement, parameters)  # type: ignore[arg-type]
+            cursor = connection.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
     def eventually(self, true: Callable[[], Any], seconds: float = 15.0) -> Any:

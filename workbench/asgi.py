@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workbench.settings")
 
@@ -10,6 +11,6 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()  # before the doors are imported: they use models
 
-from workbench.doors import everything  # noqa: E402
+from workbench.doors import Application, everything  # noqa: E402
 
-application = everything(django_application)
+application = everything(cast(Application, django_application))  # the same protocol, typed a little differently

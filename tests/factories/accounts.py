@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from factory.declarations import LazyAttribute, Sequence
-from factory.django import DjangoModelFactory
 
 from accounts.actors import Actor, Surface
 from accounts.models import ApiToken, Scope, SiteRole, Team, User
 from accounts.operations import keys
+from tests.factories import Factory
 
 
-class UserFactory(DjangoModelFactory[User]):
+class UserFactory(Factory[User]):
     class Meta:
         model = User
 
@@ -19,7 +19,7 @@ class UserFactory(DjangoModelFactory[User]):
     roles = [SiteRole.RESPONDER]
 
 
-class TeamFactory(DjangoModelFactory[Team]):
+class TeamFactory(Factory[Team]):
     class Meta:
         model = Team
 
