@@ -203,7 +203,7 @@ def test_the_database_refuses_to_change_the_record(model: type[Model], verb: str
     assert model._default_manager.exists()
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # else pending checks refuse a TRUNCATE before we do
-        with pytest.raises(DatabaseError, match=r"append-only|Cannot (update|delete) rows"), transaction.atomic():
+        with pytest.raises(DatabaseError, match=r"append-only|Cannot update or delete rows"), transaction.atomic():
             cursor.execute(verb.format(model._meta.db_table))
 
 
