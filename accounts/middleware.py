@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 
@@ -56,7 +56,16 @@ class PermissionMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        request.actor = find_actor(request)  # type: ignore[attr-defined]
+        try:
+            request.actor = find_actor(request)  # type: ignore[attr-defined]
+        except OperationalError:
+            if not is_api(request):
+                raise
+            return JsonResponse(
+                {"error": "The database does not answer. Nothing was done; send this again."},
+                status=503,
+                headers={"Retry-After": "5"},
+            )
         key = request.headers.get("Idempotency-Key") if is_api(request) else request.POST.get("idempotency_key")
         actor: Actor | None = request.actor  # type: ignore[attr-defined]
         if key and actor is not None and request.method not in {"GET", "HEAD", "OPTIONS"}:

@@ -33,6 +33,7 @@ class Permission(StrEnum):
     PUSH = "push"
     APPROVE = "approve"
     SIGN = "sign"
+    REPORT = "report"  # tell what agents did; tokens only
     PERSON = "person"  # any signed-in person, about themselves
     ADMIN = "admin"
     SHELL = "shell"  # whoever has a shell on the server
@@ -51,6 +52,7 @@ GRANTS: dict[Permission, tuple[frozenset[SiteRole], frozenset[Scope]]] = {
     Permission.PUSH: (RESPONDERS | {SiteRole.APPROVER}, frozenset({Scope.PUSH})),
     Permission.APPROVE: (frozenset({SiteRole.APPROVER}), frozenset({Scope.APPROVER})),
     Permission.SIGN: (frozenset({SiteRole.APPROVER}), frozenset()),
+    Permission.REPORT: (frozenset(), frozenset({Scope.TELEMETRY})),
     Permission.PERSON: (EVERYBODY, frozenset()),
     Permission.ADMIN: (frozenset({SiteRole.ADMIN}), frozenset()),
 }

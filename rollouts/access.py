@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 from accounts.actors import Actor
-from accounts.errors import NotFound, NotPermitted
-from accounts.permissions import Permission, declare
+from accounts.errors import NotFound, NotPermitted, OperationRefused
+from accounts.models import ResolverKey
+from accounts.operations.keys import actor_of_bearer
+from accounts.permissions import Permission, declare, require
+from accounts.secrets import digest_of
 from rollouts.models import Bundle, BundleVersion, Deployment, Rollback, RollbackLeg, Stop
 from rollouts.names import parse_key
 
@@ -15,6 +20,9 @@ def register() -> None:
             "asgi:/ofrep/": Permission.KEYED,
             "asgi:/api/stream": Permission.KEYED,
             "asgi:/api/public/v2/": Permission.KEYED,
+            "url:rollouts:traces": Permission.KEYED,
+            "url:rollouts:langfuse_traces": Permission.KEYED,
+            "url:rollouts:signal_not_taken": Permission.PUBLIC,
             "url:api:list_bundles": Permission.VIEW,
             "url:api:get_bundle": Permission.VIEW,
             "url:api:push_version": Permission.PUSH,
@@ -107,6 +115,33 @@ def _somebody(actor: Actor | None) -> None:
     what it contains without the right to read the rest."""
     if actor is None:
         raise NotPermitted("Sign in, or send a token.")
+
+
+def get_reporter(actor: Actor | None, authorization: str, *, langfuse: bool = False) -> str:
+    """The environment that spans of this sender belong to unless they say so themselves; blank when any.
+
+    A token with the scope ``telemetry`` may report, as bearer or as the password of HTTP Basic. A Langfuse client
+    has one key for prompts and traces, so at its door a resolver key may report too, for its own environment.
+    """
+    scheme, _, credentials = authorization.partition(" ")
+    if actor is None and scheme.lower() == "basic":
+        password = _basic_password(credentials)
+        actor = actor_of_bearer(password) if password else None
+        if actor is None and password and langfuse:
+            key = ResolverKey.objects.usable().filter(digest=digest_of(password)).first()
+            if key is not None:
+                return str(key.environment)
+    if actor is None:
+        raise OperationRefused("The key is missing, wrong, expired or revoked.", status=401)
+    require(actor, Permission.REPORT)
+    return ""
+
+
+def _basic_password(credentials: str) -> str:
+    try:
+        return b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _canonical(key: str) -> str:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path, re_path
+
+from rollouts.telemetry import door
 
 app_name = "rollouts"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    path("v1/traces", door.traces, name="traces"),
+    path("api/public/otel/v1/traces", door.langfuse_traces, name="langfuse_traces"),
+    re_path(r"^(?:api/public/otel/)?v1/(?:logs|metrics)$", door.signal_not_taken, name="signal_not_taken"),
+]

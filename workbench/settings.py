@@ -258,5 +258,6 @@ WORKER_THREADS = env_int("WORKER_THREADS", 4)
 # -- doors ---------------------------------------------------------------------------------------------------------
 INTAKE_MAX_BYTES = env_int("INTAKE_MAX_BYTES", 5 * 1024 * 1024)
 OTLP_MAX_BYTES = env_int("OTLP_MAX_BYTES", 16 * 1024 * 1024)
+TELEMETRY_RETENTION_DAYS = env_int("TELEMETRY_RETENTION_DAYS", 35)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 STREAM_LIMIT = env_int("STREAM_LIMIT", 3000)

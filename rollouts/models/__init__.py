@@ -4,13 +4,14 @@ from rollouts.models.agent import Agent
 from rollouts.models.bundle import Bundle, BundleVersion, GateResult
 from rollouts.models.deployment import Activation, Deployment, Environment, Waiver
 from rollouts.models.instance import Instance
-from rollouts.models.invocation import Invocation
+from rollouts.models.invocation import AgentRun, Invocation
 from rollouts.models.kill_switch import KillSwitch, Stop
 from rollouts.models.rollback import Propagation, Rollback, RollbackLeg
 
 __all__ = [
     "Activation",
     "Agent",
+    "AgentRun",
     "Bundle",
     "BundleVersion",
     "Deployment",

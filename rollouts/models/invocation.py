@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Case, F, Value, When
 
 
 class Invocation(models.Model):
@@ -55,3 +56,54 @@ class Invocation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.trace_id}"
+
+
+class AgentRun(models.Model):
+    """One task an agent was given: what the spans of one trace say together about one bundle. Partitioned by ``day``.
+
+    Folded from the invocations as they arrive, so that triage counts runs by reading one narrow row for each.
+    ``said_failed`` is the verdict of the span that is the whole run, ``part_failed`` that any model or tool call in
+    it failed, ``judged_failed`` that an evaluation (or the bundle's own schema) found it wrong. ``span_id`` is the
+    one to look at first: the earliest that failed, else the earliest.
+    """
+
+    pk = models.CompositePrimaryKey("day", "trace_id", "bundle_key")
+    day = models.DateField()
+    trace_id = models.CharField(max_length=32)
+    bundle_key = models.CharField(max_length=201)
+    environment = models.CharField(max_length=64, blank=True)
+    at = models.DateTimeField(help_text="When its first span began.")
+    span_id = models.CharField(max_length=16)
+    said_failed = models.BooleanField(null=True)
+    part_failed = models.BooleanField(default=False)
+    judged_failed = models.BooleanField(default=False)
+    failed = models.GeneratedField(
+        expression=Case(
+            When(judged_failed=True, then=Value(True)),
+            When(said_failed__isnull=False, then=F("said_failed")),
+            default=F("part_failed"),
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+    version_number = models.PositiveIntegerField(null=True)
+    version_label = models.CharField(max_length=64, blank=True)
+    instance = models.CharField(max_length=200, blank=True)
+    region = models.CharField(max_length=64, blank=True)
+    conversation_id = models.CharField(max_length=200, blank=True)
+    request_model = models.CharField(max_length=200, blank=True)
+    response_model = models.CharField(max_length=200, blank=True)
+    error_type = models.CharField(max_length=200, blank=True)
+    error_message = models.CharField(max_length=300, blank=True)
+    finish_reason = models.CharField(max_length=64, blank=True)
+    tools = ArrayField(models.CharField(max_length=200), default=list)
+    failed_tools = ArrayField(models.CharField(max_length=200), default=list)
+    schema_valid = models.BooleanField(null=True)
+    refused = models.BooleanField(null=True)
+
+    class Meta:
+        # The table is made by SQL in its migration: partitions, as for Invocation.
+        indexes = [models.Index(fields=["bundle_key", "environment", "at"], name="agent_run_by_bundle")]
+
+    def __str__(self) -> str:
+        return f"run {self.trace_id} of {self.bundle_key}"

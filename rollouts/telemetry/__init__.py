@@ -1,0 +1,1 @@
+"""What agents report about themselves: OTLP in, answers for triage out."""

@@ -1,0 +1,102 @@
+"""When did it begin, and does it still grow: reading a series of runs and failed runs. Pure but for two questions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rollouts.telemetry.facts import Bucket, FirstFailure, HarmRate, Window
+
+if TYPE_CHECKING:
+    from rollouts.telemetry.questions import Telemetry
+
+STEPS = 120
+#: A rise counts when it is this many standard errors, and half as much again as before.
+LEAST_Z = 3.0
+LEAST_RATIO = 1.5
+
+
+def first_failure(telemetry: Telemetry, window: Window) -> FirstFailure | None:
+    """The first bad run of the rise when there is one, else the earliest bad run in the window.
+
+    Agents fail a little all the time, so the earliest bad run of a window says nothing about what broke.
+    """
+    step = max((window.until - window.since) / STEPS, timedelta(seconds=1))
+    series = telemetry.rate_series(window, step)
+    at = rise(series)
+    start = window.since if at is None else series[at].at
+    found = telemetry.samples(
+        replace(window, since=start), failed=True, dimension=None, value="", limit=1, newest=False
+    )
+    if not found:
+        return None
+    if at is None:
+        return FirstFailure(found[0], rose=False, share_before=None, share_since=None)
+    return FirstFailure(found[0], rose=True, share_before=share(series[:at]), share_since=share(series[at:]))
+
+
+def share(series: Sequence[Bucket]) -> float | None:
+    total = sum(bucket.total_runs for bucket in series)
+    return sum(bucket.failed_runs for bucket in series) / total if total else None
+
+
+def rise(series: Sequence[Bucket]) -> int | None:
+    """The index at which the failed share rose the most clearly; None when no rise is beyond chance.
+
+    Every cut in two is tried; the one with the largest likelihood gain wins. Nothing before the cut failed less
+    by chance: the difference must be LEAST_Z standard errors and LEAST_RATIO times.
+    """
+    total = sum(bucket.total_runs for bucket in series)
+    failed = sum(bucket.failed_runs for bucket in series)
+    best, best_gain = None, 0.0
+    runs_before = failed_before = 0
+    for index, bucket in enumerate(series):
+        if index and runs_before and bucket.failed_runs:
+            runs_after, failed_after = total - runs_before, failed - failed_before
+            before, after = failed_before / runs_before, failed_after / runs_after
+            if after > before:
+                gain = (
+                    _likelihood(runs_before, failed_before)
+                    + _likelihood(runs_after, failed_after)
+                    - _likelihood(total, failed)
+                )
+                if gain > best_gain and _clear(runs_before, before, runs_after, after):
+                    best, best_gain = index, gain
+        runs_before += bucket.total_runs
+        failed_before += bucket.failed_runs
+    return best
+
+
+def _likelihood(runs: int, failed: int) -> float:
+    good = runs - failed
+    return sum(count * math.log(count / runs) for count in (failed, good) if count)
+
+
+def _clear(runs_before: int, before: float, runs_after: int, after: float) -> bool:
+    pooled = (runs_before * before + runs_after * after) / (runs_before + runs_after)
+    error = math.sqrt(pooled * (1 - pooled) * (1 / runs_before + 1 / runs_after))
+    return after >= LEAST_RATIO * before and (error == 0 or (after - before) / error >= LEAST_Z)
+
+
+def harm_rate(series: Sequence[Bucket], step: timedelta, window: Window) -> HarmRate:
+    """Bad runs per minute over a tenth of the series at its beginning and end (at least one step), and its peak.
+
+    It still rises when the last tenth is above the tenth before it by more than chance (two standard errors).
+    """
+    minutes = step.total_seconds() / 60
+    whole = [bucket for bucket in series if bucket.at + step <= window.until] or list(series)
+    if not whole:
+        return HarmRate(0.0, 0.0, 0.0, False, tuple(series))
+    width = max(1, len(whole) // 10)
+    counts = [bucket.failed_runs for bucket in whole]
+    now, earlier = sum(counts[-width:]), sum(counts[-2 * width : -width])
+    return HarmRate(
+        per_minute_before=sum(counts[:width]) / (width * minutes),
+        per_minute_peak=max(counts) / minutes,
+        per_minute_now=now / (width * minutes),
+        still_rising=now - earlier > 2 * math.sqrt(now + earlier),
+        series=tuple(series),
+    )
