@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from typing import Any
 
 import httpx
 from django.conf import settings
+
+from tests.processes import free_port
 
 SECRET_KEY = "only-for-tests"
 PATIENCE_SECONDS = 20.0
@@ -43,13 +44,6 @@ class Resolver:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(PATIENCE_SECONDS)
         return time.monotonic() - began
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(happened: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -10,8 +11,9 @@ from typing import Any
 
 import httpx
 
-from accounts.operations import keys
 from rollouts.operations.roll_back import roll_back
+from rollouts.resolver.state import Grant
+from rollouts.resolver.stream import Mailbox
 from tests import databases
 from tests.factories.accounts import person
 from tests.factories.rollouts import running
@@ -121,11 +123,6 @@ def test_stopping_ends_open_streams_instead_of_waiting_for_their_readers(world: 
 
 
 def test_only_the_newest_event_waits_for_a_slow_reader() -> None:
-    import asyncio
-
-    from rollouts.resolver.state import Grant
-    from rollouts.resolver.stream import Mailbox
-
     async def read() -> list[bytes]:
         mailbox = Mailbox(Grant("d", "prod", None, "t"))
         for number in range(5):
@@ -138,21 +135,3 @@ def test_only_the_newest_event_waits_for_a_slow_reader() -> None:
         return [first, second, await mailbox.take()]
 
     assert asyncio.run(read()) == [b"event 4", b": beat\n\n", b""]
-
-
-def test_nobody_is_left_listening_with_a_revoked_keys_token(world: World) -> None:
-    from accounts.models import ResolverKey
-    from tests.rollouts.resolver.conftest import new_key
-
-    secret = new_key()
-    wait_until(lambda: world.evaluate("any", key=secret).status_code == 404, "the key is known", 6)
-    with world.resolver.client(secret) as client:
-        url = client.post(BULK, json={"context": {}}).json()["eventStreams"][0]["url"]
-    keys.revoke(ResolverKey.objects.get(hint=secret[:12]), actor=person())
-    with world.resolver.client() as client:
-
-        def status() -> int:
-            with client.stream("GET", url) as stream:
-                return stream.status_code
-
-        wait_until(lambda: status() == 401, "the token has ended with its key", 6)

@@ -161,27 +161,22 @@ def test_a_key_selects_its_environment(world: World) -> None:
     assert world.evaluate("only-staging").status_code == 404
 
 
-def test_a_key_of_an_environment_that_is_not_there_is_refused(world: World) -> None:
-    secret = new_key("moon")
-    wait_until(lambda: world.evaluate("any", key=secret).status_code == 403, "the key is known", SECONDS)
+def test_keys_end_within_seconds_when_revoked_or_expired_and_so_do_their_streams(world: World) -> None:
+    revoked, expired, homeless = new_key(), new_key(), new_key("moon")
 
+    def statuses(*secrets: str) -> list[int]:
+        return [world.evaluate("any", key=secret).status_code for secret in secrets]
 
-def test_a_revoked_key_is_refused_within_seconds_and_its_stream_ends(world: World) -> None:
-    secret = new_key()
-    wait_until(lambda: world.evaluate("any", key=secret).status_code == 404, "the key is known", SECONDS)
-    with world.resolver.client(secret) as client, client.stream("GET", "/api/stream") as stream:
+    wait_until(lambda: statuses(revoked, expired, homeless) == [404, 404, 403], "all are known", SECONDS)
+    with world.resolver.client(revoked) as client, client.stream("GET", "/api/stream") as stream:
+        token_url = client.post(BULK, json={"context": {}}).json()["eventStreams"][0]["url"]
         lines = stream.iter_lines()
         next(lines)
-        keys.revoke(ResolverKey.objects.get(hint=secret[:12]), actor=person())
-        wait_until(lambda: world.evaluate("any", key=secret).status_code == 401, "the key is refused", SECONDS)
+        keys.revoke(ResolverKey.objects.get(hint=revoked[:12]), actor=person())
+        ResolverKey.objects.filter(hint=expired[:12]).update(expires_at=clock.now() - timedelta(seconds=1))
+        wait_until(lambda: statuses(revoked, expired) == [401, 401], "both are refused", SECONDS)
         assert [line for line in lines if line.startswith("event")] == []
-
-
-def test_an_expired_key_is_refused(world: World) -> None:
-    secret = new_key()
-    wait_until(lambda: world.evaluate("any", key=secret).status_code == 404, "the key is known", SECONDS)
-    ResolverKey.objects.filter(hint=secret[:12]).update(expires_at=clock.now() - timedelta(seconds=1))
-    wait_until(lambda: world.evaluate("any", key=secret).status_code == 401, "the key is refused", SECONDS)
+        assert client.get(token_url, headers={"Authorization": ""}).status_code == 401
 
 
 def test_bulk_lists_every_active_flag_and_is_not_sent_twice(world: World) -> None:
