@@ -163,7 +163,7 @@ def test_a_rollback_is_followed_until_every_living_instance_has_fetched_it(
     first = Instance.objects.get(name=names[0])
     assert (first.version_number, first.epoch, first.region) == (1, rollback.epoch, "eu-west-1")
     assert first.fetched_at > rollback.flipped_at > first.previous_seen_at
-    assert {notice.payload for notice in told.notifies(timeout=1, stop_after=1)} == {str(where.pk)}
+    assert str(where.pk) in {notice.payload for notice in told.notifies(timeout=1, stop_after=1)}
 
 
 def test_a_poller_that_is_told_nothing_changed_has_fetched(world: World) -> None:
