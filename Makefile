@@ -31,9 +31,8 @@ lint: $(VENV)/.installed-dev ## Style, types, contracts, migrations, templates
 	git ls-files -z -- 'templates/*.html' | xargs -0 -r $(BIN)/djade --check --target-version 6.0
 	$(BIN)/python -m tests.lint
 
-demo-reset: $(VENV)/.installed ## Throw the practice database away and start anew
-	@$(BIN)/python -m workbench.reset
-	@exec $(BIN)/python manage.py workbench
+demo-reset: $(VENV)/.installed ## Remove practice data and start practice anew; what is not practice stays
+	@exec $(BIN)/python -m workbench.reset
 
 lock: $(VENV)/.installed-dev ## Resolve pyproject.toml into the two lock files (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }

@@ -8,9 +8,11 @@ from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from accounts.views.preferences import DENSITIES, THEMES
 from incidents.models import Incident, Severity
+from rollouts.operations import practice
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +74,5 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         "section": section,
         "nav": [Place(p.section, p.word, p.url, p.icon, p.more, here=p.section == section) for p in PLACES],
         "major": major,
+        "practice": SimpleLazyObject(practice.status) if signed_in else None,
     }

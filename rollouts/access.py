@@ -38,6 +38,12 @@ def register() -> None:
             "url:api:release": Permission.RELEASE,
             "url:api:get_rollback": Permission.VIEW,
             "url:api:close_leg": Permission.CONTAIN,
+            "url:api:practice_report": Permission.PUSH,
+            "url:api:get_practice": Permission.VIEW,
+            "url:rollouts:practice_start": Permission.ADMIN,
+            "url:rollouts:practice_rest": Permission.ADMIN,
+            "url:rollouts:practice_reset": Permission.ADMIN,
+            "command:practice": Permission.SHELL,
         }
     )
 

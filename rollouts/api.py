@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
 from accounts.actors import Actor
 from rollouts import access, answers, diff
-from rollouts.operations import gates, kill_switch, legs
+from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
 from rollouts.operations.push import push
 from rollouts.operations.roll_back import roll_back as roll_back_deployment
@@ -230,3 +231,21 @@ def close_leg(request: HttpRequest, rollback: int, kind: str, body: LegIn) -> An
 def _with_zone(moment: datetime) -> datetime:
     """A time sent without its zone is UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class PracticeReportIn(Strict):
+    run: StrictInt | None = None
+    report: dict[str, Any] = {}
+
+
+@router.get("/practice", url_name="get_practice", response=Answer)
+def get_practice(request: HttpRequest) -> Answer:
+    """How the simulated fleet is; ``{"practice": null}`` where there is no practice data."""
+    found = practice.status()
+    return {"practice": None if found is None else dataclasses.asdict(found)}
+
+
+@router.post("/practice/report", url_name="practice_report", response=Answer)
+def practice_report(request: HttpRequest, body: PracticeReportIn) -> Answer:
+    """What the simulated fleet tells of itself; answered by whether it is wanted."""
+    return practice.report(body.run, body.report, actor=actor_of(request))

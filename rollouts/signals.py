@@ -13,6 +13,8 @@ machine_moved = Signal()
 
 #: Filled by ``incidents``: the reference of the incident that a move (kind, pk) was recorded in, or None.
 incident_of_hooks: list[Callable[[str, int], str | None]] = []
+#: Filled by ``incidents``: takes away what it holds about a practice agent (its id) and says how much of what.
+remove_practice_hooks: list[Callable[[int], dict[str, int]]] = []
 
 
 def announce(kind: str, pk: int) -> None:

@@ -6,6 +6,7 @@ from rollouts.models.deployment import Activation, Deployment, Environment, Waiv
 from rollouts.models.instance import Instance
 from rollouts.models.invocation import AgentRun, Invocation
 from rollouts.models.kill_switch import KillSwitch, Stop
+from rollouts.models.practice import PracticeRun
 from rollouts.models.rollback import Propagation, Rollback, RollbackLeg
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Instance",
     "Invocation",
     "KillSwitch",
+    "PracticeRun",
     "Propagation",
     "Rollback",
     "RollbackLeg",

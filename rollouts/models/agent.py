@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pgtrigger
 from django.db import models
 
 from accounts import clock
@@ -15,6 +16,18 @@ class Agent(models.Model):
     team = models.ForeignKey(Team, models.PROTECT, null=True, blank=True, related_name="agents")
     description = models.TextField(blank=True)
     created_at = models.DateTimeField(default=clock.now)
+    practice = models.BooleanField(
+        default=False, editable=False, help_text="Simulated: its record may be removed as a whole. Given at birth."
+    )
+
+    class Meta:
+        triggers = [
+            pgtrigger.Protect(
+                name="practice_is_given_at_birth",
+                operation=pgtrigger.UpdateOf("practice"),  # type: ignore[no-untyped-call]
+                condition=pgtrigger.Q(old__practice__df=pgtrigger.F("new__practice")),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.slug

@@ -1,0 +1,26 @@
+"""Removing what practice left in the record; called by ``rollouts.operations.practice.remove``, never alone."""
+
+from __future__ import annotations
+
+import json
+
+from django.db import connection
+
+from incidents.models import Incident
+from incidents.operations import timeline
+
+
+def remove(agent_id: int) -> dict[str, int]:
+    """Take away the incidents, alerts and receipts about one practice agent, in the caller's transaction.
+
+    The database function does it and refuses any agent that is not marked as practice. Open pages are told.
+    """
+    refs = list(
+        Incident.objects.filter(deployment__bundle__agent=agent_id).order_by("pk").values_list("ref", flat=True)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT incidents_remove_practice(%s)::text", [agent_id])
+        taken: dict[str, int] = json.loads(cursor.fetchone()[0])
+    for ref in refs:
+        timeline.notify(ref, "header", "board")
+    return taken

@@ -1,0 +1,56 @@
+"""``make demo-reset``: remove practice data and start practice anew, whether the workbench runs or not.
+
+What is not practice stays. Exit status 0 when a workbench runs and has been told; else this becomes one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from workbench import settings
+from workbench.child import say
+from workbench.embedded import EmbeddedError, EmbeddedServer, make_var
+from workbench.supervisor import LOCK_FILE
+
+
+def workbench_runs(var: Path) -> bool:
+    """Whether a supervisor holds this folder's lock."""
+    with (var / LOCK_FILE).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def manage(*arguments: str) -> int:
+    argv = [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
+    return subprocess.run(argv, stdout=None, check=False).returncode
+
+
+def main() -> int:
+    var = Path(settings.VAR)
+    make_var(var)
+    runs = workbench_runs(var)
+    try:
+        if settings.EMBEDDED and not runs:
+            EmbeddedServer(var).start()  # the workbench below adopts it
+    except EmbeddedError as error:
+        say("lastgood", str(error))
+        return 1
+    if not runs and manage("prepare"):
+        return 1
+    if manage("practice", "--anew"):
+        return 1
+    if runs:
+        say("lastgood", f"Practice starts anew: {settings.BASE_URL}/live")
+        return 0
+    os.execv(sys.executable, [sys.executable, "-m", "workbench.supervisor"])  # noqa: S606
+
+
+if __name__ == "__main__":
+    sys.exit(main())
