@@ -80,7 +80,7 @@ $$;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0002_reference_numbers"),
+        ("incidents", "0003_newest_alerts_by_key_and_group"),
         ("rollouts", "0006_remove_practice"),
     ]
 
