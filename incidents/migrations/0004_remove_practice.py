@@ -81,7 +81,7 @@ $$;
 class Migration(migrations.Migration):
     dependencies = [
         ("incidents", "0003_newest_alerts_by_key_and_group"),
-        ("rollouts", "0006_remove_practice"),
+        ("rollouts", "0007_remove_practice"),
     ]
 
     operations = [

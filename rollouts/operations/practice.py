@@ -15,7 +15,7 @@ from accounts.errors import OperationRefused
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from rollouts import signals
-from rollouts.models import Agent, Environment, Invocation, PracticeRun
+from rollouts.models import Agent, AgentRun, Environment, Invocation, PracticeRun
 from rollouts.operations import epoch
 from rollouts.practice.bundles import KEY
 from rollouts.practice.monitor import THRESHOLD
@@ -240,6 +240,7 @@ def _wake(run: PracticeRun, at: datetime) -> PracticeRun:
 
 
 def _remove_telemetry(keys: list[str]) -> int:
+    AgentRun.objects.filter(bundle_key__in=keys).delete()
     return Invocation.objects.filter(bundle_key__in=keys).delete()[0]
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("rollouts", "0004_instance_previously_seen"),
+        ("rollouts", "0005_agent_run"),
     ]
 
     operations = [

@@ -58,7 +58,7 @@ $$;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("rollouts", "0005_practice"),
+        ("rollouts", "0006_practice"),
     ]
 
     operations = [
