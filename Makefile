@@ -28,8 +28,8 @@ lint: $(VENV)/.installed-dev ## Style, types, contracts, migrations, templates
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	git ls-files -z -- 'templates/*.html' | xargs -0 -r $(BIN)/djade --check --target-version 6.0
-	$(BIN)/python -m tests.lint
+	find templates -name '*.html' -print0 | xargs -0 -r $(BIN)/djade --check --target-version 6.1
+	$(BIN)/pytest -q tests/test_architecture.py tests/test_migrations.py tests/test_templates.py
 
 demo-reset: $(VENV)/.installed ## Remove practice data and start practice anew; what is not practice stays
 	@exec $(BIN)/python -m workbench.reset
@@ -56,9 +56,11 @@ $(BIN)/python:
 $(VENV)/.installed: requirements.lock | $(BIN)/python
 	@echo "Installing (once) …"
 	@$(PIP) -r requirements.lock
+	@[ ! -x lastgood ] || ln -sf ../../lastgood $(BIN)/lastgood
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock | $(BIN)/python
 	@echo "Installing, with what tests need (once) …"
 	@$(PIP) -r requirements-dev.lock
+	@[ ! -x lastgood ] || ln -sf ../../lastgood $(BIN)/lastgood
 	@touch $@ $(VENV)/.installed

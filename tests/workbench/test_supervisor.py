@@ -27,7 +27,7 @@ class Run:
 
     def __init__(self, var: Path, port: int) -> None:
         self.var, self.port = var, port
-        kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+        kept = {name: value for name, value in os.environ.items() if name not in FOREIGN | {"CELERY_BROKER_URL"}}
         self.popen = subprocess.Popen(
             [sys.executable, "manage.py", "workbench"],
             cwd=ROOT,
