@@ -9,6 +9,30 @@ from psycopg.conninfo import make_conninfo
 
 SCHEMA_LOCK = 7_311_003  # an advisory lock: two starts install one schema
 
+#: The transport enables notifications for its queue in every process that starts, by dropping the trigger and
+#: making it anew: two processes that start together meet there and one dies, and each takes an exclusive lock on
+#: the queue. So pgmq's function is put behind one of the same name that asks first, one caller at a time.
+ENABLE_NOTIFY_ONCE = """
+DO $install$
+BEGIN
+  IF to_regprocedure('pgmq.enable_notify_insert_anew(text, integer)') IS NULL THEN
+    ALTER FUNCTION pgmq.enable_notify_insert(text, integer) RENAME TO enable_notify_insert_anew;
+  END IF;
+END $install$;
+CREATE OR REPLACE FUNCTION pgmq.enable_notify_insert(queue_name text, throttle_interval_ms integer DEFAULT 250)
+RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('enable notify ' || queue_name, 0));
+  IF NOT EXISTS (
+    SELECT 1 FROM pg_trigger
+    WHERE tgrelid = to_regclass(format('pgmq.%I', pgmq.format_table_name(queue_name, 'q')))
+      AND tgname = 'trigger_notify_queue_insert_listeners'
+  ) THEN
+    PERFORM pgmq.enable_notify_insert_anew(queue_name, throttle_interval_ms);
+  END IF;
+END $body$;
+"""
+
 
 def conninfo(database: dict[str, Any]) -> str:
     """Django's connection settings as libpq's, without what is Django's own (the pool)."""
@@ -51,3 +75,4 @@ def ensure_schema(dsn: str) -> None:
         row = connection.execute("SELECT to_regclass('pgmq.meta') IS NOT NULL").fetchone()
         if row is None or not row[0]:
             install_pgmq_from_sql(dsn=dsn)
+        connection.execute(ENABLE_NOTIFY_ONCE)
