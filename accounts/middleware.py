@@ -17,7 +17,7 @@ from accounts import clock
 from accounts.actors import Actor, Surface
 from accounts.models import IdempotencyKey
 from accounts.operations.keys import actor_of_bearer
-from accounts.permissions import allows, needed_for, refusal
+from accounts.permissions import allows, needed_for_view, refusal
 
 SURFACE_HEADER = "X-Lastgood-Surface"
 
@@ -74,7 +74,7 @@ class PermissionMiddleware:
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
         match = request.resolver_match
-        permission = needed_for(f"url:{match.view_name}") if match is not None else None
+        permission = needed_for_view(match.view_name, request.method or "") if match is not None else None
         actor: Actor | None = request.actor  # type: ignore[attr-defined]
         if permission is None:
             return forbidden(request, "Nobody has declared who may open this door.")

@@ -63,7 +63,10 @@ on_call_hooks: list[Callable[[User, Any], bool]] = []
 
 
 def declare(doors: Mapping[str, Permission]) -> None:
-    """Name what doors need: ``url:<view name>`` (wildcards allowed), ``asgi:<path prefix>``, ``command:<name>``."""
+    """Name what doors need: ``url:<view name>`` (wildcards allowed), ``asgi:<path prefix>``, ``command:<name>``.
+
+    ``url:<view name> <METHOD>`` is for one method of a path that others share.
+    """
     for door, permission in doors.items():
         if _declared.setdefault(door, permission) != permission:
             raise ValueError(f"{door} is declared twice, as {_declared[door]} and {permission}")
@@ -75,6 +78,14 @@ def needed_for(door: str) -> Permission | None:
         return _declared[door]
     matches = [pattern for pattern in _declared if "*" in pattern and fnmatchcase(door, pattern)]
     return _declared[max(matches, key=len)] if matches else None
+
+
+def needed_for_view(name: str, method: str) -> Permission | None:
+    """What a view called by ``method`` needs: ``url:<name> <METHOD>`` where that is declared, else ``url:<name>``.
+
+    Django knows a path by one name, so a path that both reads and writes declares its writing method apart.
+    """
+    return _declared.get(f"url:{name} {method}") or needed_for(f"url:{name}")
 
 
 def is_on_call(user: User, deployment: Any = None) -> bool:

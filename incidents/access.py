@@ -25,6 +25,7 @@ def register() -> None:
             "url:incidents:major": Permission.VIEW,
             "url:incidents:styleguide": Permission.VIEW,
             "url:api:list_incidents": Permission.VIEW,
+            "url:api:list_incidents POST": Permission.RESPOND,  # the same path
             "url:api:declare_incident": Permission.RESPOND,
             "url:api:get_incident": Permission.VIEW,
             "url:api:acknowledge_incident": Permission.ACKNOWLEDGE,

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja import Body, Query, Router, Schema, Status
-from pydantic import AfterValidator, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
 from accounts.actors import Actor
-from accounts.strict_json import storable
 from rollouts import access, answers, diff
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
@@ -22,9 +21,8 @@ from rollouts.operations.roll_forward import roll_forward as roll_forward_deploy
 router = Router(tags=["bundles and deployments"])
 
 Answer = dict[str, Any]
-Text = Annotated[StrictStr, AfterValidator(storable)]
-Reason = Annotated[Text, Field(max_length=10_000)]
-Room = Annotated[Text, Field(max_length=32, description="The incident it was pressed in, such as INC-7.")]
+Reason = Annotated[StrictStr, Field(max_length=10_000)]
+Room = Annotated[StrictStr, Field(max_length=32, description="The incident it was pressed in, such as INC-7.")]
 
 
 class Strict(Schema):
@@ -57,25 +55,27 @@ class RollForwardIn(Strict):
 
 
 class StopIn(Strict):
-    scope: Text = Field(default="whole", description="whole, writes, region:<name>, tool:<name> or cohort:<name>")
+    scope: StrictStr = Field(default="whole", description="whole, writes, region:<name>, tool:<name> or cohort:<name>")
     reason: Reason = ""
-    fallback: Annotated[Text, Field(max_length=1_000)] = Field(default="", description="What customers get instead.")
+    fallback: Annotated[StrictStr, Field(max_length=1_000)] = Field(
+        default="", description="What customers get instead."
+    )
     incident: Room = ""
 
 
 class ReleaseIn(Strict):
-    scope: Text = "whole"
+    scope: StrictStr = "whole"
     reason: Reason = ""
 
 
 class GateIn(Strict):
-    gate: Text
-    state: Text = Field(description="green or red")
+    gate: StrictStr
+    state: StrictStr = Field(description="green or red")
     detail: Reason = ""
 
 
 class LegIn(Strict):
-    state: Text = Field(description="done or waived")
+    state: StrictStr = Field(description="done or waived")
     reason: Reason = ""
 
 

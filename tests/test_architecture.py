@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from django.core.management import get_commands
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.permissions import Permission, needed_for
+from accounts.permissions import needed_for, needed_for_view
 from workbench.api import api
 from workbench.doors import DOORS
 
@@ -70,21 +69,19 @@ def test_every_url_has_a_name_and_a_declared_permission() -> None:
     assert not sorted({name for _, name in found if name and needed_for(f"url:{name}") is None})
 
 
-def test_methods_that_share_a_path_share_its_permission() -> None:
-    """A path has one name for Django, so a second method with another permission would be judged by the first's."""
-    sharing: dict[str, set[tuple[str, Permission | None]]] = defaultdict(set)
+def test_every_method_of_a_path_is_judged_by_its_own_permission() -> None:
+    """A path has one name for Django, its first operation's: another method's permission is declared beside that."""
+    wrong, seen = [], 0
     for prefix, router in api._routers:
         for path, view in router.path_operations.items():
-            for operation in view.operations:
-                name = operation.url_name or operation.view_func.__name__
-                sharing[f"{prefix}{path}"].add((name, needed_for(f"url:api:{name}")))
-    assert sharing
-    unequal = {
-        path: sorted(name for name, _ in names)
-        for path, names in sharing.items()
-        if len({permission for _, permission in names}) > 1
-    }
-    assert not unequal
+            names = [operation.url_name or operation.view_func.__name__ for operation in view.operations]
+            for name, operation in zip(names, view.operations, strict=True):
+                for method in operation.methods:
+                    seen += 1
+                    if needed_for_view(f"api:{names[0]}", method) != needed_for(f"url:api:{name}"):
+                        wrong.append(f"{method} {prefix}{path}")
+    assert seen > 10
+    assert not wrong
 
 
 def test_every_management_command_has_a_declared_permission() -> None:

@@ -14,15 +14,15 @@ from incidents.models import Incident, Responder, TimelineEntry
 from incidents.operations import notices, timeline
 from incidents.operations.refusals import known, still_open_record
 
-#: Site roles whose holders may hold a duty.
-MAY_HOLD = (SiteRole.RESPONDER, SiteRole.COMMANDER, SiteRole.COMMS, SiteRole.APPROVER)
+#: Site roles whose holders may take any duty; comms people take theirs only.
+MAY_HOLD = (SiteRole.RESPONDER, SiteRole.COMMANDER)
 
 
 @transaction.atomic
 def assign(incident: Incident, *, actor: Actor, user: User, duty: str, at: datetime | None = None) -> Incident:
     """Give ``duty`` to ``user``; whoever held it hands over. Given to its holder again it changes nothing."""
     known(duty, Responder.Duty.values, "duty")
-    if not user.has_role(*MAY_HOLD):
+    if not user.has_role(*MAY_HOLD, *([SiteRole.COMMS] if duty == Responder.Duty.COMMS else [])):
         raise OperationRefused(f"{user} is not a responder. Ask an admin for the role, or choose somebody else.")
     at = at or clock.now()
     incident = timeline.lock(incident)

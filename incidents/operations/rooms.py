@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from accounts import clock
 from accounts.actors import Actor, ActorKind, Surface
 from accounts.models import Acted
 from incidents.models import DetectionSource, Incident, MachineMove, Owed, TimelineEntry
-from incidents.operations import acknowledge, opening, timeline
+from incidents.operations import acknowledge, grouping, opening, timeline
 from rollouts.models import Deployment, Rollback, RollbackLeg, Stop
 
 PINGS = ("rail", "contain", "legs", "resolve", "exits", "board")
-#: First key of an advisory lock whose second is the deployment: its moves are recorded one after the other.
-MOVES_LOCK = 0x1A57
 
 
 def claim(kind: str, pk: int, deployment: Deployment) -> tuple[MachineMove, bool]:
     """The memory of one move, and whether this caller is the first to deal with it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [MOVES_LOCK, deployment.pk % 2**31])
+    grouping.lock_deployment(deployment.pk)  # moves and alerts of one deployment are dealt with one after the other
     try:
         with transaction.atomic():
             return MachineMove.objects.create(kind=kind, object_id=pk, recorded_at=clock.now()), True

@@ -8,8 +8,8 @@ from typing import Any
 from accounts import clock
 from accounts.actors import Actor
 from accounts.models import Team, User
-from incidents.models import Incident, OnCall
-from incidents.operations import opening
+from incidents.models import Incident, OnCall, TimelineEntry
+from incidents.operations import contain, document, opening, resolve
 from rollouts.models import Deployment
 from tests.factories.accounts import CLOCKWORK, person
 from tests.factories.rollouts import deployment as a_deployment
@@ -24,8 +24,8 @@ def incident(
 
 
 def on_call(user: User, team: Team | None = None, **fields: Any) -> OnCall:
-    """``user`` has been on call for an hour, for ``team`` or for everything without one."""
-    fields.setdefault("from_at", clock.now() - timedelta(hours=1))
+    """``user`` has been on call for a month, for ``team`` or for everything without one."""
+    fields.setdefault("from_at", clock.now() - timedelta(days=30))
     return OnCall.objects.create(user=user, team=team, **fields)
 
 
@@ -34,3 +34,26 @@ def someone(name: str, *roles: str, **fields: Any) -> User:
     user = person(*roles, name=name, **fields).user
     assert user is not None
     return user
+
+
+def last(room: Incident) -> TimelineEntry:
+    """The newest entry of its timeline."""
+    return room.timeline.latest("sequence")
+
+
+def resolved(room: Incident) -> Incident:
+    """``room`` with its containment waived, resolved by somebody."""
+    contain.waive(room, actor=person(), reason="nothing runs")
+    return resolve.resolve(room, actor=person(), origin="user_side", resolution="They stopped.")
+
+
+def written(room: Incident, actor: Actor) -> Incident:
+    """``room`` with a whole postmortem by ``actor``."""
+    return document.document(
+        room,
+        actor=actor,
+        root_cause="A tool schema.",
+        impact="418 refunds.",
+        resolution="Back.",
+        prevention="A case.",
+    )
