@@ -11,6 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
+from accounts.actors import Actor
+from accounts.permissions import Permission, allows
+
 #: What differs on every drawing although nothing changed: tokens against forgery and repeats.
 FRESH = re.compile(rb'name="(?:csrfmiddlewaretoken|idempotency_key)" value="[^"]*"')
 
@@ -52,3 +55,13 @@ def told(response: HttpResponse, *, announce: str = "", alarm: str = "", toast: 
     said = {"announce": announce, "alarm": alarm, "toast": toast}
     response["HX-Trigger"] = json.dumps({name: {"value": text} for name, text in said.items() if text})
     return response
+
+
+class Rights:
+    """What the one who looks may do, asked by templates as ``may.contain``: each right is settled when first asked."""
+
+    def __init__(self, actor: Actor | None, deployment: Any = None) -> None:
+        self.actor, self.deployment = actor, deployment
+
+    def __getitem__(self, right: str) -> bool:
+        return allows(self.actor, Permission(right), self.deployment)

@@ -15,6 +15,7 @@ from django.shortcuts import render
 
 from accounts import clock
 from accounts.actors import Actor, Surface
+from accounts.errors import OperationRefused
 from accounts.models import IdempotencyKey
 from accounts.operations.keys import actor_of_bearer
 from accounts.permissions import allows, needed_for_view, refusal
@@ -89,6 +90,16 @@ class PermissionMiddleware:
                 )
             return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
         return forbidden(request, refusal(actor, permission))
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A refusal that a page did not show itself becomes a page of its own; the API has its own handler."""
+        if not isinstance(exception, OperationRefused) or is_api(request):
+            return None
+        if exception.status == 403:
+            return forbidden(request, str(exception))
+        if exception.status == 404:
+            return render(request, "404.html", {"sentence": str(exception)}, status=404)
+        return render(request, "refused.html", {"sentence": str(exception)}, status=exception.status)
 
 
 def forbidden(request: HttpRequest, sentence: str) -> HttpResponse:

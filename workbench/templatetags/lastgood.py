@@ -6,6 +6,7 @@ is grouped and carries its unit. Everything is escaped: titles, names and texts 
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any
@@ -94,6 +95,14 @@ def actor(kind: Any, name: Any = "") -> SafeString:
     )
 
 
+@register.simple_tag
+def actor_glyph(kind: Any) -> SafeString:
+    """The shape alone, with its word for who cannot see it; the name stands elsewhere in the row."""
+    key = str(getattr(kind, "value", kind))
+    key = key if key in ACTOR_WORDS else "automation"
+    return format_html('{}<span class="hide">{}</span>', icon(f"ac-{key}"), ACTOR_WORDS[key])
+
+
 # -- time ----------------------------------------------------------------------------------------------------------
 def as_utc(at: datetime) -> datetime:
     """``at`` on the UTC clock."""
@@ -104,8 +113,9 @@ def as_utc(at: datetime) -> datetime:
 def when(at: datetime | None, style: str = "auto") -> SafeString | str:
     """``<time>`` in UTC; the page's script adds the reader's local time beside it.
 
-    ``style``: ``clock`` 02:17:09 UTC · ``minute`` 02:17 UTC · ``date`` 20 Nov 2026 · ``full`` 20 Nov 2026 02:17:09 UTC
-    · ``auto`` the clock for today, else day and minute. An empty time is a dash.
+    ``style``: ``clock`` 02:17:09 UTC · ``short`` 02:17:09, where the column says UTC · ``minute`` 02:17 UTC ·
+    ``date`` 20 Nov 2026 · ``full`` 20 Nov 2026 02:17:09 UTC · ``auto`` the clock for today, else day and minute.
+    An empty time is a dash.
     """
     if at is None:
         return "—"
@@ -124,6 +134,8 @@ def written(moment: datetime, style: str) -> str:
     """The words of ``when`` for a UTC moment."""
     day = f"{moment.day} {moment:%b}"
     match style:
+        case "short":
+            return f"{moment:%H:%M:%S}"
         case "clock":
             return f"{moment:%H:%M:%S} UTC"
         case "minute":
@@ -259,6 +271,12 @@ def plural(count: Any, words: str) -> str:
 def item(mapping: Any, key: Any) -> Any:
     """``mapping[key]`` or None, for names known only when the page is drawn."""
     return mapping.get(key) if mapping else None
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Indented JSON of a stored value; a plain text as it is."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
 
 
 # -- figures -------------------------------------------------------------------------------------------------------

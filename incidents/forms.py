@@ -1,0 +1,87 @@
+"""What people fill in about incidents. Forms check shape; operations decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from incidents.models import DetectionSource, Origin, Severity
+from rollouts.models import Deployment
+
+SHOWN = {"rows": 3}
+
+
+class DeclareForm(forms.Form):
+    """A title and a severity are enough; the rest can wait."""
+
+    title = forms.CharField(
+        max_length=300,
+        label="What is wrong",
+        help_text="As a customer would say it, like “Refund agent pays twice”.",
+        error_messages={"required": "Say what is wrong, in a title."},
+    )
+    severity = forms.ChoiceField(choices=Severity.choices, initial=Severity.SEV3, label="Severity")
+    deployment = forms.ModelChoiceField(
+        queryset=Deployment.objects.select_related("bundle").order_by("-environment__position", "bundle__key"),
+        required=False,
+        label="Agent",
+        empty_label="Not known yet",
+    )
+    detection_source = forms.ChoiceField(
+        choices=DetectionSource.choices, initial=DetectionSource.EMPLOYEE, required=False, label="How it came to light"
+    )
+    note = forms.CharField(
+        required=False, max_length=10_000, label="What you have seen", widget=forms.Textarea(attrs=SHOWN)
+    )
+
+
+class ResolveForm(forms.Form):
+    """Where it came from and what made it right."""
+
+    origin = forms.ChoiceField(choices=Origin.choices, label="Where it came from")
+    resolution = forms.CharField(
+        max_length=20_000,
+        label="What makes it right",
+        help_text="Name the system, not the person: “The new prompt had no output schema”.",
+        widget=forms.Textarea(attrs=SHOWN),
+        error_messages={"required": "Say what fixed it."},
+    )
+
+
+class PostmortemForm(forms.Form):
+    """The sections of the page; all but the summary are needed to close."""
+
+    summary = forms.CharField(required=False, max_length=20_000, widget=forms.Textarea(attrs=SHOWN), label="Summary")
+    root_cause = forms.CharField(
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs=SHOWN),
+        label="Root cause",
+        help_text="What the model saw, what it inferred, and what would have been better.",
+    )
+    impact = forms.CharField(
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs=SHOWN),
+        label="Impact",
+        help_text="Who saw what, how much, how long.",
+    )
+    resolution = forms.CharField(
+        required=False, max_length=20_000, widget=forms.Textarea(attrs=SHOWN), label="Resolution"
+    )
+    prevention = forms.CharField(
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs=SHOWN),
+        label="Prevention",
+        help_text="What keeps it from happening again, and how we will know.",
+    )
+
+
+def errors_first(form: forms.Form) -> dict[str, Any]:
+    """Mark the fields that need attention for assistive technology, after validation."""
+    for name in form.errors:
+        if name in form.fields:
+            form.fields[name].widget.attrs["aria-invalid"] = "true"
+    return {"form": form}

@@ -1,0 +1,174 @@
+"""What burns, who has it, and what will need somebody next; and the list of all there ever was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.http import HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts.clock import now
+from accounts.http import Rights, show
+from accounts.middleware import ActorRequest
+from incidents.models import Incident, OnCall, Owed, Receipt, Severity, Step
+from rollouts.models import RollbackLeg, Stop
+
+STEPS = [step for step in Step if step != Step.CLOSED]
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One open incident on the board. ``waiting``: nobody holds it."""
+
+    incident: Incident
+    deployment: str
+    step_state: str
+    step_word: str
+    age: timedelta
+    waiting: bool
+    first_waiting: bool
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One line of what may need somebody next."""
+
+    word: str
+    tone: str
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything the live board shows."""
+
+    rows: list[Row]
+    waiting: int
+    watch: list[Watch]
+    last: Incident | None
+    on_call: list[str]
+
+
+def step_of(incident: Incident) -> tuple[str, str]:
+    """The glyph and the words of where the work stands: ``("running", "Contain 3/5")``."""
+    if incident.step == Step.CLOSED:
+        return "done", "Closed"
+    place = STEPS.index(Step(incident.step)) + 1
+    return ("running" if incident.acknowledged_at else "open"), f"{Step(incident.step).label} {place}/5"
+
+
+def read_board(at: datetime) -> Board:
+    """Open incidents, worst first and unheld before held; then what to watch."""
+    incidents = sorted(
+        Incident.objects.open().for_lists(),
+        key=lambda i: (i.severity, i.acknowledged_by_id is not None, i.opened_at),
+    )
+    first = next((i.pk for i in incidents if i.acknowledged_by_id is None), None)
+    rows = []
+    for incident in incidents:
+        state, word = step_of(incident)
+        waiting = incident.acknowledged_by_id is None
+        worst = incident.severity in {Severity.SEV1, Severity.SEV2}
+        deployment = incident.deployment
+        rows.append(
+            Row(
+                incident,
+                f"{deployment.bundle.key}/{deployment.environment_id}" if deployment else "",
+                state,
+                word,
+                at - incident.opened_at,
+                waiting,
+                incident.pk == first,
+                "urgent" if waiting and worst else "",
+            )
+        )
+    last = Incident.objects.filter(resolved_at__isnull=False).order_by("-resolved_at").first()
+    return Board(rows, sum(row.waiting for row in rows), watch(), last, [] if rows else on_call_now(at))
+
+
+def watch() -> list[Watch]:
+    """Stops that stand, rollbacks with legs open, what is owed, and requests nobody could read."""
+    lines = [
+        Watch("stopped", "crit", f"{stop.kill_switch.deployment} · {stop.kill_switch.scope}", "/fleet/")
+        for stop in Stop.objects.filter(released_at=None).select_related("kill_switch__deployment__bundle")[:3]
+    ]
+    unfinished = ["open", "running", "failed", "blocked"]
+    legs = (
+        RollbackLeg.objects.filter(state__in=unfinished)
+        .select_related("rollback__deployment__bundle")
+        .order_by("-rollback_id")[:60]
+    )
+    by_rollback: dict[int, list[RollbackLeg]] = {}
+    for leg in legs:
+        by_rollback.setdefault(leg.rollback_id, []).append(leg)
+    for group in list(by_rollback.values())[:3]:
+        rollback = group[0].rollback
+        failed = sum(leg.state == "failed" for leg in group)
+        count = f"{len(group)} leg{'s' if len(group) != 1 else ''} open" + (f", {failed} failed" if failed else "")
+        url = f"/i/{rollback.pressed_in}/contain/" if rollback.pressed_in else "/fleet/"
+        lines.append(Watch("rollback", "crit" if failed else "warn", f"{rollback.deployment}: {count}", url))
+    owed = Owed.objects.filter(given_at=None, incident__resolved_at=None).select_related("incident").first()
+    if owed:
+        lines.append(Watch("owed", "warn", f"{owed.incident.ref}: {owed.text}", f"/i/{owed.incident.ref}/"))
+    unread = Receipt.objects.filter(status=Receipt.Status.QUARANTINED).count()
+    if unread:
+        requests = f"{unread} request{'s' if unread != 1 else ''} could not be read"
+        lines.append(Watch("quarantine", "warn", requests, reverse("incidents:receipts")))
+    return lines
+
+
+def on_call_now(at: datetime) -> list[str]:
+    """Names of who is on call at ``at``."""
+    shifts = OnCall.objects.filter(Q(to_at=None) | Q(to_at__gt=at), from_at__lte=at).select_related("user")
+    return list(dict.fromkeys(shift.user.display_name for shift in shifts))
+
+
+@require_safe
+def live(request: ActorRequest) -> HttpResponse:
+    """The live board."""
+    template = "incidents/board.html" if request.headers.get("HX-Target") == "section#board" else "incidents/live.html"
+    context = {"board": read_board(now()), "may": Rights(request.actor)}
+    return show(request, template, context, fragment=template == "incidents/board.html")
+
+
+SHOWS = {"open": "Open", "all": "All"}
+
+
+@require_safe
+def incident_list(request: ActorRequest) -> HttpResponse:
+    """Open or all incidents, newest first, searched by title, reference, agent or alert title."""
+    chosen = request.GET.get("show", "")
+    q = request.GET.get("q", "").strip()[:200]
+    shown = chosen if chosen in SHOWS else "open"
+    found = Incident.objects.all() if shown == "all" else Incident.objects.open()
+    for word in q.split()[:6]:
+        found = found.filter(
+            Q(title__icontains=word)
+            | Q(ref__iexact=word)
+            | Q(ref__iexact=f"INC-{word}")
+            | Q(deployment__bundle__key__icontains=word)
+            | Q(header_reference__icontains=word)
+            | Q(severity__iexact=word)
+        )
+    before = request.GET.get("before", "")
+    if before.isdigit():
+        found = found.filter(pk__lt=int(before))
+    page = list(found.for_lists().order_by("-pk")[: PAGE + 1])
+    more = urlencode({"show": shown, "q": q, "before": page[PAGE - 1].pk}) if len(page) > PAGE else ""
+    rows = [(incident, step_of(incident)) for incident in page[:PAGE]]
+    context = {
+        "rows": rows,
+        "q": q,
+        "show": shown,
+        "shows": SHOWS.items(),
+        "more": more,
+        "may": Rights(request.actor),
+    }
+    return show(request, "incidents/list.html", context, region="found")

@@ -1,0 +1,143 @@
+"""Open pages hear that something changed and fetch it themselves: pings over server-sent events, nothing else.
+
+One connection per server process listens to PostgreSQL; every open page has a mailbox of event names. A page that
+misses a ping loses nothing: it fetches the present state on its next one, or every ten seconds without a stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+from django.conf import settings
+from django.db import close_old_connections, connection
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import require_GET
+
+from incidents.operations.timeline import CHANNEL as INCIDENTS
+from rollouts.operations.epoch import CHANNEL as EPOCH
+
+BEAT = 15.0  # seconds between comments that keep proxies from closing a quiet stream
+GATHER = 0.1  # seconds in which pings of one change are gathered
+EVENT = re.compile(r"^[a-z][a-z-]{0,30}$")
+
+logger = logging.getLogger(__name__)
+
+
+class Mailbox:
+    """The pings one open page has not been told yet; each name at most once."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        self.waiting: dict[str, None] = {}
+        self.arrived = asyncio.Event()
+
+    def put(self, *events: str) -> None:
+        self.waiting.update(dict.fromkeys(event for event in events if EVENT.match(event)))
+        self.arrived.set()
+
+    async def take(self) -> list[str]:
+        """What has arrived, after a moment for what belongs to it; empty when the beat is due."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.arrived.wait(), BEAT)
+            await asyncio.sleep(GATHER)
+        events, self.waiting = list(self.waiting), {}
+        self.arrived.clear()
+        return events
+
+
+class Switchboard:
+    """The process's one listener and the mailboxes it fills. It lives as long as anybody is connected."""
+
+    def __init__(self) -> None:
+        self.mailboxes: set[Mailbox] = set()
+        self.listener: asyncio.Task[None] | None = None
+
+    def join(self, mailbox: Mailbox) -> None:
+        self.mailboxes.add(mailbox)
+        if self.listener is None or self.listener.done():
+            self.listener = asyncio.get_running_loop().create_task(self.listen())
+
+    def leave(self, mailbox: Mailbox) -> None:
+        self.mailboxes.discard(mailbox)
+        if not self.mailboxes and self.listener is not None:
+            self.listener.cancel()
+            self.listener = None
+
+    def hand_out(self, channel: str, payload: str) -> None:
+        """``INC-7 timeline header`` goes to the pages of INC-7, and to all others as ``incidents``."""
+        if channel == EPOCH:
+            for mailbox in self.mailboxes:
+                mailbox.put("epoch")
+            return
+        ref, *regions = payload.split()
+        for mailbox in self.mailboxes:
+            mailbox.put("incidents", *(regions if mailbox.scope == ref else ()))
+
+    async def listen(self) -> None:
+        """Listen until nobody is left; whatever the database does, try again, and tell everybody to look anew."""
+        pause, first = 0.1, True
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(**parameters(), autocommit=True) as listening:
+                    await listening.execute(f"LISTEN {INCIDENTS}")
+                    await listening.execute(f"LISTEN {EPOCH}")
+                    if not first:
+                        for mailbox in self.mailboxes:
+                            mailbox.put("incidents", "epoch", "timeline", "header", "legs", "act")
+                    pause, first = 0.1, False
+                    async for notice in listening.notifies():
+                        self.hand_out(notice.channel, notice.payload)
+            except (psycopg.Error, OSError) as error:
+                logger.warning("The page stream lost the database and tries again: %s", error)
+                first = False
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+
+
+_switchboards: WeakKeyDictionary[asyncio.AbstractEventLoop, Switchboard] = WeakKeyDictionary()
+
+
+def switchboard() -> Switchboard:
+    """The running loop's own: a server process has one loop, a test may have several."""
+    return _switchboards.setdefault(asyncio.get_running_loop(), Switchboard())
+
+
+def parameters() -> dict[str, Any]:
+    """How Django would connect, for a plain asynchronous connection."""
+    known: dict[str, Any] = connection.get_connection_params()
+    return {name: value for name, value in known.items() if name not in {"cursor_factory", "context", "pool"}}
+
+
+@require_GET
+def events(request: HttpRequest) -> HttpResponseBase:
+    """``/events/?scope=INC-7``: a stream of event names; the page decides what to fetch."""
+    if sum(len(board.mailboxes) for board in list(_switchboards.values())) >= settings.STREAM_LIMIT:
+        return HttpResponse("Too many open streams; the page polls instead.", status=503, headers={"Retry-After": "30"})
+    scope = request.GET.get("scope", "board")[:20]
+    close_old_connections()  # else every open page would keep the pooled connection that read its session
+    return StreamingHttpResponse(
+        stream(Mailbox(scope)),
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def stream(mailbox: Mailbox) -> AsyncIterator[bytes]:
+    """The bytes of one page's stream, until it goes away."""
+    board = switchboard()
+    board.join(mailbox)
+    try:
+        yield b"retry: 500\n: listening\n\n"
+        while True:
+            pings = await mailbox.take()
+            yield b"".join(f"event: {ping}\ndata: \n\n".encode() for ping in pings) or b": beat\n\n"
+    finally:
+        board.leave(mailbox)

@@ -1,0 +1,95 @@
+"""What the panels of the five steps ask, one function per question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incidents.forms import PostmortemForm, ResolveForm
+from incidents.models import Branch, Diagnosis, Incident, Owed, RollbackAnswer, Severity, Step
+from incidents.operations import exits as closing
+from incidents.views.visit import Visit
+from rollouts.models import Deployment
+
+SEVERITY_MEANINGS = {
+    Severity.SEV1: "harm to many, now",
+    Severity.SEV2: "harm to some",
+    Severity.SEV3: "degraded",
+    Severity.SEV4: "cosmetic",
+}
+BRANCH_CONSEQUENCES = {
+    Branch.VERSION: "roll back",
+    Branch.DATA: "stop writes",
+    Branch.TOOL: "fix or fence the tool",
+    Branch.USER: "filter",
+}
+
+
+def order(visit: Visit) -> dict[str, Any]:
+    """The one thing to do next, whichever panel it stands in."""
+    return {"order": closing.do_next(visit.incident)}
+
+
+def exits(visit: Visit) -> dict[str, Any]:
+    """What the panel's step still needs before it can close."""
+    return {"unmet": closing.unmet(visit.incident, visit.panel), "closed": is_closed(visit.incident, visit.panel)}
+
+
+def is_closed(incident: Incident, step: str) -> bool:
+    """Whether the step is done or skipped."""
+    times = {
+        Step.DETECT: [incident.acknowledged_at],
+        Step.TRIAGE: [incident.triaged_at, incident.triage_skipped_at],
+        Step.CONTAIN: [incident.contained_at, incident.containment_waived_at],
+        Step.RESOLVE: [incident.resolved_at],
+        Step.DOCUMENT: [incident.documented_at, incident.document_skipped_at],
+    }
+    return any(times[Step(step)])
+
+
+def alerts(visit: Visit) -> dict[str, Any]:
+    """Every alert of this incident, with what its monitor said."""
+    return {"alerts": list(visit.incident.alerts.select_related("integration").order_by("-firing", "-pk")[:100])}
+
+
+def detect(visit: Visit) -> dict[str, Any]:
+    """The header as sent, what can be set, and what else is open."""
+    incident = visit.incident
+    others = Incident.objects.open().exclude(pk=incident.pk).only("ref", "title", "severity", "opened_at")
+    return {
+        "header": incident.header,
+        "severities": [(level.value, SEVERITY_MEANINGS[level]) for level in Severity],
+        "severity_owed": incident.owed.filter(kind=Owed.Kind.SEVERITY, given_at=None).exists(),
+        "deployments": list(
+            Deployment.objects.select_related("bundle").order_by("-environment__position", "bundle__key")[:300]
+        ),
+        "others": list(others.order_by("severity", "-opened_at")[:5]),
+    }
+
+
+def triage(visit: Visit) -> dict[str, Any]:
+    """The 30-second question, the branches, the classes."""
+    return {
+        "answers": [(answer.value, answer.label.lower()) for answer in RollbackAnswer],
+        "branches": [(branch.value, branch.label, BRANCH_CONSEQUENCES[branch]) for branch in Branch],
+        "diagnoses": Diagnosis.choices,
+        "triage_from": visit.incident.acknowledged_at or visit.incident.opened_at,
+    }
+
+
+def evidence(visit: Visit) -> dict[str, Any]:
+    """What stored telemetry shows of the bad runs."""
+    return {}
+
+
+def resolve(visit: Visit) -> dict[str, Any]:
+    """The form that resolves."""
+    incident = visit.incident
+    return {"form": ResolveForm(initial={"origin": incident.origin, "resolution": incident.resolution})}
+
+
+def document(visit: Visit) -> dict[str, Any]:
+    """The page the incident leaves behind, as far as it is written."""
+    page = getattr(visit.incident, "postmortem", None)
+    known = {name: getattr(page, name, "") for name in PostmortemForm.base_fields}
+    known["resolution"] = known["resolution"] or visit.incident.resolution
+    return {"form": PostmortemForm(initial=known), "saved_at": getattr(page, "updated_at", None)}

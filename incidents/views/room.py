@@ -1,0 +1,179 @@
+"""The incident room: one screen, five steps, one order.
+
+Every region of the room is a template with an address of its own. htmx names the region it wants (``HX-Target``)
+and gets that alone, with only the questions asked that it shows; anybody else gets the whole page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts import clock
+from accounts.errors import OperationRefused
+from accounts.http import Rights, show, told, wants_region
+from accounts.middleware import ActorRequest, forbidden
+from incidents.access import get_room
+from incidents.models import Incident, Step
+from incidents.views import containment, frame_of_room, panels, record
+from incidents.views.visit import Visit
+
+Read = Callable[[Visit], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One part of the room: its template and what it has to ask."""
+
+    template: str
+    reads: tuple[Read, ...] = ()
+
+
+HEAD = Region("incidents/room_head.html", (frame_of_room.head, frame_of_room.rail))
+TIMELINE = Region("incidents/timeline.html", (record.timeline,))
+NEXT = Region("incidents/steps/next.html", (panels.order, containment.plan))
+EXITS = Region("incidents/steps/exits.html", (panels.exits,))
+ALERTS = Region("incidents/steps/alerts.html", (panels.alerts,))
+EVIDENCE = Region("incidents/steps/evidence.html", (panels.evidence,))
+ACT = Region("incidents/steps/act.html", (containment.plan, containment.outcome))
+HARM = Region("incidents/steps/harm.html", (containment.outcome, containment.harm))
+LEGS = Region("incidents/steps/legs.html", (containment.outcome,))
+STOP = Region("incidents/steps/stop.html", (containment.plan, containment.outcome, containment.stops))
+
+REGIONS: dict[str, Region] = {
+    "room-head": HEAD,
+    "timeline": TIMELINE,
+    "next": NEXT,
+    "exits": EXITS,
+    "alerts": ALERTS,
+    "evidence": EVIDENCE,
+    "act": ACT,
+    "harm": HARM,
+    "legs": LEGS,
+    "stop": STOP,
+}
+
+
+def whole(template: str, *parts: Region, also: tuple[Read, ...] = ()) -> Region:
+    """A panel: its own template and everything its parts ask, each question once."""
+    reads = dict.fromkeys([*also, *(read for part in parts for read in part.reads)])
+    return Region(template, tuple(reads))
+
+
+PANELS: dict[str, Region] = {
+    Step.DETECT: whole("incidents/steps/detect.html", NEXT, EXITS, ALERTS, also=(panels.detect,)),
+    Step.TRIAGE: whole("incidents/steps/triage.html", NEXT, EXITS, EVIDENCE, also=(panels.triage,)),
+    Step.CONTAIN: whole("incidents/steps/contain.html", EXITS, ACT, HARM, LEGS, STOP),
+    Step.RESOLVE: whole("incidents/steps/resolve.html", EXITS, also=(panels.resolve,)),
+    Step.DOCUMENT: whole("incidents/steps/document.html", EXITS, also=(panels.document,)),
+}
+
+
+def panel_url(incident: Incident, step: str) -> str:
+    """The address of a step's panel."""
+    if step == Step.DOCUMENT:
+        return reverse("incidents:postmortem", args=[incident.ref])
+    return reverse("incidents:step", args=[incident.ref, step])
+
+
+def context_of(visit: Visit, *regions: Region, **more: Any) -> dict[str, Any]:
+    """What the templates of ``regions`` need, each question asked once."""
+    context: dict[str, Any] = {
+        "incident": visit.incident,
+        "panel": visit.panel,
+        "panel_url": panel_url(visit.incident, visit.panel),
+        "panel_word": Step(visit.panel).label,
+        "panel_template": PANELS[visit.panel].template,
+        "tab": visit.request.GET.get("tab", ""),
+        "may": Rights(visit.actor, visit.incident.deployment),
+    }
+    for read in dict.fromkeys(read for region in regions for read in region.reads):
+        context |= read(visit)
+    return context | more
+
+
+def enter(request: ActorRequest, ref: str, step: str = "") -> Visit | HttpResponse:
+    """The room of ``ref`` at ``step`` (its present one when not named); a redirect when the address is an old form."""
+    incident = get_room(request.actor, ref)
+    if incident.ref != ref:
+        return HttpResponseRedirect(
+            panel_url(incident, step) if step else reverse("incidents:room", args=[incident.ref])
+        )
+    present = incident.step if incident.step != Step.CLOSED else Step.DOCUMENT
+    return Visit(request, incident, step or present, clock.now())
+
+
+def target_of(request: ActorRequest) -> str:
+    """The id of the region htmx will put the answer into: ``legs`` of ``section#legs``; empty for a page."""
+    return request.headers.get("HX-Target", "").partition("#")[2] if wants_region(request) else ""
+
+
+@require_safe
+def room(request: ActorRequest, ref: str, step: str = "") -> HttpResponse:
+    """The room: the whole page, one region of it, or a panel with the rail that goes with it."""
+    visit = enter(request, ref, step)
+    if isinstance(visit, HttpResponse):
+        return visit
+    target = target_of(request)
+    if target in REGIONS:
+        region = REGIONS[target]
+        return show(request, region.template, context_of(visit, region), fragment=True)
+    if target == "panel":
+        return panel(visit)
+    return page(visit)
+
+
+def page(visit: Visit, status: int = 200, **more: Any) -> HttpResponse:
+    """The whole room."""
+    context = context_of(visit, HEAD, PANELS[visit.panel], TIMELINE, **more)
+    return show(visit.request, "incidents/room.html", context, status=status)
+
+
+def panel(visit: Visit, status: int = 200, **more: Any) -> HttpResponse:
+    """The panel, with the head, the rail and the record as they are now, each in its place."""
+    regions = {"room-head": HEAD, "timeline": TIMELINE}
+    context = context_of(visit, PANELS[visit.panel], *regions.values(), **more)
+    title = render_to_string("incidents/room_title.html", context, visit.request).strip()
+    parts = [
+        f"<title>{title} · Lastgood</title>",
+        render_to_string(PANELS[visit.panel].template, context, visit.request),
+    ]
+    for name, region in regions.items():
+        inside = render_to_string(region.template, context, visit.request)
+        parts.append(f'<hx-partial hx-target="#{name}" hx-swap="outerMorph">{inside}</hx-partial>')
+    return HttpResponse("".join(parts), status=status, headers={"Vary": "HX-Request", "Cache-Control": "no-store"})
+
+
+def after(visit: Visit, said: str = "", **more: Any) -> HttpResponse:
+    """The answer to a press that worked: the region it was pressed for, as it is now; without script, the page."""
+    visit = visit.again()
+    url = panel_url(visit.incident, visit.panel)
+    target = target_of(visit.request)
+    if not target:
+        return HttpResponseRedirect(url)
+    if target in REGIONS:
+        region = REGIONS[target]
+        response = show(visit.request, region.template, context_of(visit, region, **more), fragment=True)
+    else:
+        response = panel(visit, **more)
+        response["HX-Push-Url"] = url
+    return told(response, announce=said)
+
+
+def refused(visit: Visit, refusal: OperationRefused, **more: Any) -> HttpResponse:
+    """The answer to a press that was refused: the same panel with the sentence, nothing changed."""
+    if refusal.status == 403:
+        return forbidden(visit.request, str(refusal))
+    visit = visit.again()
+    more |= {"refusal": str(refusal)}
+    if not target_of(visit.request):
+        return page(visit, status=refusal.status, **more)
+    response = panel(visit, status=refusal.status, **more)
+    response["HX-Retarget"], response["HX-Reswap"] = "#panel", "outerMorph"
+    return told(response, announce=str(refusal))

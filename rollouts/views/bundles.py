@@ -1,0 +1,227 @@
+"""Bundles: what exactly is running, what differs, what is safe to return to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.actors import Actor
+from accounts.clock import now
+from accounts.errors import OperationRefused
+from accounts.http import Rights, show
+from accounts.middleware import ActorRequest, forbidden
+from rollouts import access, diff, stack
+from rollouts.body import PARTS
+from rollouts.forms import PromoteForm
+from rollouts.models import Bundle, BundleVersion, Deployment, Stop
+from rollouts.operations import gates
+from rollouts.operations.promote import promote as promote_version
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """One environment of one bundle in the list."""
+
+    environment: str
+    deployment: Deployment
+    last_good: str
+    rolled_back: bool
+    stopped: bool
+
+
+@require_safe
+def bundle_list(request: ActorRequest) -> HttpResponse:
+    """Every bundle with what its environments serve."""
+    q = request.GET.get("q", "").strip()[:100]
+    bundles = Bundle.objects.select_related("agent").order_by("key")
+    if q:
+        bundles = bundles.filter(key__icontains=q)
+    shown = list(bundles[:200])
+    deployments = (
+        Deployment.objects.filter(bundle__in=shown)
+        .select_related("active", "environment")
+        .defer("active__body")
+        .order_by("environment__position")
+    )
+    stopped = set(Stop.objects.filter(released_at=None).values_list("kill_switch__deployment_id", flat=True))
+    found = list(deployments)
+    labels = labels_of([(d.bundle_id, d.stack[-2]) for d in found if len(d.stack) > 1])
+    pointers: dict[int, list[Pointer]] = {}
+    for deployment in found:
+        good = stack.last_good_number(deployment.stack)
+        pointers.setdefault(deployment.bundle_id, []).append(
+            Pointer(
+                deployment.environment_id,
+                deployment,
+                labels.get((deployment.bundle_id, good or 0), ""),
+                deployment.standing_rollback_id is not None,
+                deployment.pk in stopped,
+            )
+        )
+    rows = [(bundle, pointers.get(bundle.pk, [])) for bundle in shown]
+    return show(request, "rollouts/bundles.html", {"rows": rows, "q": q}, region="found")
+
+
+def labels_of(wanted: list[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """Labels by (bundle, number), in one query."""
+    rows = BundleVersion.objects.filter(
+        bundle_id__in={bundle for bundle, _ in wanted}, number__in={number for _, number in wanted}
+    ).values_list("bundle_id", "number", "label")
+    return {(bundle, number): label for bundle, number, label in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One environment of one bundle: its stack and what could be promoted into it."""
+
+    deployment: Deployment
+    rows: list[stack.StackRow]
+    stops: list[Stop]
+
+
+@require_safe
+def bundle(request: ActorRequest, key: str) -> HttpResponse:
+    """One bundle: a stack per environment, and every version, newest first."""
+    found = access.get_bundle(request.actor, key)
+    if found.key != key:
+        return HttpResponseRedirect(reverse("rollouts:bundle", args=[found.key]))
+    if old := request.GET.get("old"):  # the form that picks two versions: on to their address
+        before = access.get_version(request.actor, key, old)
+        after = access.get_version(request.actor, key, request.GET.get("new", ""))
+        return HttpResponseRedirect(reverse("rollouts:diff", args=[key, before.label, after.label]))
+    at = now()
+    deployments = list(
+        Deployment.objects.filter(bundle=found)
+        .select_related("bundle", "environment", "active", "standing_rollback__to_version")
+        .defer("active__body", "standing_rollback__to_version__body")
+        .order_by("environment__position")
+    )
+    engaged: dict[int, list[Stop]] = {}
+    for stop in Stop.objects.filter(released_at=None, kill_switch__deployment__in=deployments).select_related(
+        "kill_switch"
+    ):
+        engaged.setdefault(stop.kill_switch.deployment_id, []).append(stop)
+    columns = [Column(d, stack.view(d, at), engaged.get(d.pk, [])) for d in deployments]
+    before = request.GET.get("before", "")
+    versions = BundleVersion.objects.filter(bundle=found).defer("body")
+    if before.isdigit():
+        versions = versions.filter(number__lt=int(before[:9]))
+    page = list(versions[: PAGE + 1])
+    active = {d.active_id: d.environment_id for d in deployments if d.active_id}
+    context = {
+        "bundle": found,
+        "columns": columns,
+        "versions": [(version, active.get(version.pk, "")) for version in page[:PAGE]],
+        "older": page[PAGE - 1].number if len(page) > PAGE else None,
+        "newest": page[0] if page else None,
+        "may": Rights(request.actor),
+    }
+    return show(request, "rollouts/bundle.html", context, region="stacks")
+
+
+@require_safe
+def version(request: ActorRequest, key: str, version: str) -> HttpResponse:
+    """One version whole: its parts, digests, gates, and where it has run. A number redirects to the label."""
+    found = access.get_version(request.actor, key, version)
+    if found.label != version or found.bundle.key != key:
+        return HttpResponseRedirect(reverse("rollouts:version", args=[found.bundle.key, found.label]))
+    return version_page(request, found, PromoteForm())
+
+
+def version_page(
+    request: ActorRequest, found: BundleVersion, form: PromoteForm, *, refusal: str = "", status: int = 200
+) -> HttpResponse:
+    """The version page, with the promotion form as it was filled in."""
+    deployments = list(
+        Deployment.objects.filter(bundle=found.bundle)
+        .select_related("bundle", "environment", "active")
+        .defer("active__body")
+        .order_by("environment__position")
+    )
+    previous = BundleVersion.objects.defer("body").filter(bundle=found.bundle, number__lt=found.number).first()
+    body: dict[str, Any] = found.body
+    context = {
+        "version": found,
+        "bundle": found.bundle,
+        "body": body,
+        "metadata": found.metadata,
+        "parts": [(part, found.part_digests.get(part, "")) for part in PARTS],
+        "previous": previous,
+        "deployments": [(d, gates.standing(found, d.environment_id), d.active_id == found.pk) for d in deployments],
+        "gates": list(found.gate_results.all()[:20]),
+        "history": list(found.activations.select_related("deployment__environment", "deployment__bundle")[:20]),
+        "form": form,
+        "refusal": refusal,
+        "may": Rights(request.actor),
+    }
+    return show(request, "rollouts/version.html", context, status=status)
+
+
+@require_POST
+def promote(request: ActorRequest, key: str, version: str) -> HttpResponse:
+    """Make this version the active one of an environment, with a waiver when gates have no result."""
+    found = access.get_version(request.actor, key, version)
+    form = PromoteForm(request.POST)
+    actor = request.actor
+    if not form.is_valid() or not isinstance(actor, Actor):
+        return version_page(request, found, form, status=422)
+    deployment = access.get_deployment(actor, found.bundle.key, form.cleaned_data["environment"])
+    try:
+        promote_version(
+            deployment,
+            found,
+            actor=actor,
+            waiver_reason=form.cleaned_data["waiver_reason"],
+            waiver_expires_at=form.waiver_expires_at(now()),
+        )
+    except OperationRefused as refused:
+        if refused.status == 403:
+            return forbidden(request, str(refused))
+        return version_page(request, found, form, refusal=str(refused), status=refused.status)
+    return HttpResponseRedirect(reverse("rollouts:bundle", args=[found.bundle.key]))
+
+
+@require_safe
+def compare(request: ActorRequest, key: str, old: str, new: str) -> HttpResponse:
+    """What moved from one version to another: the prompt by word, schemas by field."""
+    before, after = access.get_version(request.actor, key, old), access.get_version(request.actor, key, new)
+    moved = diff.compare(before.body, after.body, behaviour_unchanged=before.behaviour_digest == after.behaviour_digest)
+    labels = BundleVersion.objects.filter(bundle=after.bundle).values_list("label", flat=True)[:100]
+    context = {
+        "bundle": after.bundle,
+        "old": before,
+        "new": after,
+        "diff": moved,
+        "spans": folded(moved.prompt),
+        "parts": [(part, part in moved.parts) for part in PARTS],
+        "labels": list(labels),
+    }
+    return show(request, "rollouts/diff.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A stretch of the prompt; a long unchanged one is folded to its ends, ``hidden`` counts the words between."""
+
+    kind: str
+    text: str
+    hidden: int = 0
+    tail: str = ""
+
+
+def folded(spans: tuple[diff.Span, ...], keep: int = 200) -> list[Shown]:
+    """Spans with long unchanged stretches folded."""
+    shown = []
+    for span in spans:
+        if span.kind != "same" or len(span.text) <= keep * 3:
+            shown.append(Shown(span.kind, span.text))
+            continue
+        middle = span.text[keep:-keep]
+        shown.append(Shown("same", span.text[:keep], len(middle.split()), span.text[-keep:]))
+    return shown
