@@ -92,8 +92,15 @@ def agent(request: ActorRequest, ref: str) -> HttpResponse:
 @require_POST
 def triage(request: ActorRequest, ref: str) -> HttpResponse:
     visit = visit_of(request, ref, Step.TRIAGE)
-    found = {name: request.POST.get(name, "") for name in ("rollback_answer", "branch", "diagnosis")}
-    return press(visit, lambda: triaging.answer(visit.incident, actor=visit.actor, **found), "Recorded.")
+    asked = request.POST
+    act = lambda: triaging.answer(  # noqa: E731
+        visit.incident,
+        actor=visit.actor,
+        rollback_answer=asked.get("rollback_answer", ""),
+        branch=asked.get("branch", ""),
+        diagnosis=asked.get("diagnosis", ""),
+    )
+    return press(visit, act, "Recorded.")
 
 
 @require_POST

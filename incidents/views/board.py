@@ -17,7 +17,7 @@ from accounts.middleware import ActorRequest
 from incidents.models import Incident, OnCall, Owed, Receipt, Severity, Step
 from rollouts.models import RollbackLeg, Stop
 
-STEPS = [step for step in Step if step != Step.CLOSED]
+STEPS: list[str] = [step.value for step in Step if step != Step.CLOSED]
 PAGE = 50
 
 
@@ -60,7 +60,7 @@ def step_of(incident: Incident) -> tuple[str, str]:
     """The glyph and the words of where the work stands: ``("running", "Contain 3/5")``."""
     if incident.step == Step.CLOSED:
         return "done", "Closed"
-    place = STEPS.index(Step(incident.step)) + 1
+    place = STEPS.index(incident.step) + 1
     return ("running" if incident.acknowledged_at else "open"), f"{Step(incident.step).label} {place}/5"
 
 

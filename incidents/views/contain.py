@@ -7,6 +7,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.errors import OperationRefused
 from accounts.middleware import ActorRequest
+from accounts.words import milliseconds
 from incidents.models import Step
 from incidents.operations import contain as containing
 from incidents.views.acts import press, visit_of
@@ -14,7 +15,6 @@ from incidents.views.containment import shown_rollback
 from incidents.views.room import after, refused
 from rollouts.models import RollbackLeg
 from rollouts.operations import legs
-from workbench.templatetags.lastgood import milliseconds
 
 
 @require_POST

@@ -9,11 +9,11 @@ from typing import Any
 from django.db.models import Q
 
 from accounts import clock
+from accounts.words import ago, duration, milliseconds
 from incidents.models import Branch, Incident
 from incidents.views.visit import Visit
 from rollouts import stack
 from rollouts.models import BundleVersion, Deployment, Instance, Propagation, Rollback, RollbackLeg, Stop
-from workbench.templatetags.lastgood import ago, duration, milliseconds
 
 #: An instance that has not asked for so long is silent, and nobody waits for it.
 ALIVE = timedelta(minutes=5)
@@ -97,7 +97,7 @@ def undoes_not(deployment: Deployment) -> list[str]:
     """What the press leaves as it is."""
     policy = ""
     if deployment.active is not None:
-        stored = BundleVersion.objects.filter(pk=deployment.active_id)
+        stored = BundleVersion.objects.filter(pk=deployment.active.pk)
         policy = str(stored.values_list("body__metadata__in_flight_policy", flat=True).first() or "")
     return [
         IN_FLIGHT.get(policy, "no in-flight policy declared: calls that have begun may end either way"),
@@ -198,7 +198,8 @@ def scopes_of(deployment: Deployment) -> list[tuple[str, str]]:
         .values_list("region", flat=True)
         .distinct()[:6]
     )
-    stored = BundleVersion.objects.filter(pk=deployment.active_id).values_list("body__tools", flat=True).first()
+    active = deployment.active.pk if deployment.active else 0
+    stored = BundleVersion.objects.filter(pk=active).values_list("body__tools", flat=True).first()
     tools = [str(tool["name"]) for tool in stored or [] if isinstance(tool, dict) and "name" in tool][:6]
     return [
         ("writes", "Writes only"),

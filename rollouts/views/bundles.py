@@ -20,6 +20,7 @@ from rollouts.forms import PromoteForm
 from rollouts.models import Bundle, BundleVersion, Deployment, Stop
 from rollouts.operations import gates
 from rollouts.operations.promote import promote as promote_version
+from rollouts.text_diff import Span
 
 PAGE = 50
 
@@ -92,9 +93,8 @@ def bundle(request: ActorRequest, key: str) -> HttpResponse:
     if found.key != key:
         return HttpResponseRedirect(reverse("rollouts:bundle", args=[found.key]))
     if old := request.GET.get("old"):  # the form that picks two versions: on to their address
-        before = access.get_version(request.actor, key, old)
-        after = access.get_version(request.actor, key, request.GET.get("new", ""))
-        return HttpResponseRedirect(reverse("rollouts:diff", args=[key, before.label, after.label]))
+        pair = [access.get_version(request.actor, key, name) for name in (old, request.GET.get("new", ""))]
+        return HttpResponseRedirect(reverse("rollouts:diff", args=[key, *(version.label for version in pair)]))
     at = now()
     deployments = list(
         Deployment.objects.filter(bundle=found)
@@ -215,7 +215,7 @@ class Shown:
     tail: str = ""
 
 
-def folded(spans: tuple[diff.Span, ...], keep: int = 200) -> list[Shown]:
+def folded(spans: tuple[Span, ...], keep: int = 200) -> list[Shown]:
     """Spans with long unchanged stretches folded."""
     shown = []
     for span in spans:
