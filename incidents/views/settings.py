@@ -90,11 +90,7 @@ def tokens(request: ActorRequest) -> HttpResponse:
 @require_POST
 def revoke(request: ActorRequest, kind: str, pk: int) -> HttpResponse:
     """Revoke a token or resolver key, at once."""
-    key: ApiToken | ResolverKey
-    if kind == "resolver":
-        key = get_object_or_404(ResolverKey, pk=pk)
-    else:
-        key = get_object_or_404(ApiToken, pk=pk)
+    key: ApiToken | ResolverKey = get_object_or_404(ResolverKey if kind == "resolver" else ApiToken, pk=pk)
     keys.revoke(key, actor=acting(request))
     return HttpResponseRedirect(reverse("incidents:tokens"))
 
