@@ -34,7 +34,7 @@ def first_start(base_url: str) -> dict[str, Any] | None:
     admin = User.objects.create_superuser("admin@lastgood.localhost", password, name="Admin", roles=[SiteRole.ADMIN])
     OnCall.objects.create(user=admin, from_at=clock.now())
     actor = Actor.automation("first start", Surface.COMMAND)
-    _, token = keys.issue_token("first start", [scope.value for scope in Scope], issuer=admin, actor=actor)
+    _, token = keys.issue_token("api token", [scope.value for scope in Scope], issuer=admin, actor=actor)
     _, otlp_key = keys.issue_token("telemetry", [Scope.TELEMETRY], issuer=admin, actor=actor)
     _, practice = keys.issue_token("practice fleet", PRACTICE_SCOPES, issuer=admin, actor=actor)
     _, ofrep_key = keys.issue_resolver_key("prod runtimes", "prod", issuer=admin, actor=actor)
