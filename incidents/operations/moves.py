@@ -154,7 +154,7 @@ def _release(pk: int) -> Incident | None:
         Kind.RELEASE,
         f"Released {stop.kill_switch.deployment}, {stop.kill_switch.scope}{rooms.because(stop.release_reason)}",
         f"release:{pk}",
-        actor=Actor.of_user(stop.released_by),
+        actor=rooms.as_they_acted(stop.released_by, stop.kill_switch.deployment, "release", stop=pk),
         at=stop.released_at,
     )
     return rooms.belongs(move, room)
@@ -221,7 +221,9 @@ def _leg(pk: int) -> Incident | None:
         room,
         Kind.LEG,
         rooms.leg_sentence(leg),
-        actor=Actor.of_user(leg.closed_by),
+        actor=rooms.as_they_acted(
+            leg.closed_by, leg.rollback.deployment, "close leg", rollback=leg.rollback_id, leg=leg.kind
+        ),
         at=leg.closed_at,
         data={"leg": leg.kind, "state": leg.state},
         source=f"leg:{pk}",

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from accounts import clock
 from accounts.actors import Actor, ActorKind, Surface
-from accounts.models import Acted
+from accounts.models import Acted, AuditEntry, User
 from incidents.models import DetectionSource, Incident, MachineMove, Owed, TimelineEntry
 from incidents.operations import acknowledge, grouping, opening, timeline
 from rollouts.models import Deployment, Rollback, RollbackLeg, Stop
@@ -108,6 +108,13 @@ def still_contained(incident: Incident, undone: Rollback) -> bool:
 def actor_of(row: Acted) -> Actor:
     """Who wrote ``row``, as an actor again."""
     return Actor(ActorKind(row.actor_kind), row.actor_label, Surface(row.surface), user=row.user)
+
+
+def as_they_acted(user: User, deployment: Deployment, verb: str, **data: object) -> Actor:
+    """The person who did ``verb``, through the door that the audit log names; rows they closed do not keep it."""
+    said = AuditEntry.objects.filter(subject=str(deployment), verb=verb, user=user, data__contains=data)
+    surface = said.order_by("-sequence").values_list("surface", flat=True).first()
+    return Actor.of_user(user, Surface(surface or Surface.WEB))
 
 
 def deployment_of(move: Rollback | Stop) -> Deployment:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from accounts import clock
 from accounts.actors import Actor
 from accounts.models import Team, User
+from incidents import receivers
 from incidents.models import Incident, OnCall, TimelineEntry
 from incidents.operations import contain, document, opening, resolve
+from rollouts import signals
 from rollouts.models import Deployment
 from tests.factories.accounts import CLOCKWORK, person
 from tests.factories.rollouts import deployment as a_deployment
@@ -57,3 +61,13 @@ def written(room: Incident, actor: Actor) -> Incident:
         resolution="Back.",
         prevention="A case.",
     )
+
+
+@contextmanager
+def nobody_listening() -> Iterator[None]:
+    """As if the process died between the commit and the receiver."""
+    signals.machine_moved.disconnect(dispatch_uid="incidents")
+    try:
+        yield
+    finally:
+        receivers.connect()

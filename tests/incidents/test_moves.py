@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import close_old_connections, connection
+from django.db import connection
 
 from accounts.actors import Surface
 from accounts.errors import OperationRefused
-from incidents import receivers
 from incidents.models import Acknowledgement, Incident, MachineMove, Notice, Owed, TimelineEntry
 from incidents.operations import acknowledge, contain, moves, resolve, timeline
 from rollouts import signals
@@ -21,7 +17,7 @@ from rollouts.operations import kill_switch, legs
 from rollouts.operations.roll_back import roll_back
 from rollouts.operations.roll_forward import roll_forward
 from tests.factories.accounts import machine, person
-from tests.factories.incidents import incident, on_call, someone
+from tests.factories.incidents import incident, nobody_listening, on_call, someone
 from tests.factories.rollouts import activate, running, version
 
 pytestmark = pytest.mark.django_db
@@ -36,16 +32,6 @@ def deployment(db: None) -> Deployment:
 def committing(django_capture_on_commit_callbacks: Any) -> Any:
     """``with committing(): …`` runs what waits for the commit at the end of the block."""
     return lambda: django_capture_on_commit_callbacks(execute=True)
-
-
-@contextmanager
-def nobody_listening() -> Iterator[None]:
-    """As if the process died between the commit and the receiver."""
-    signals.machine_moved.disconnect(dispatch_uid="incidents")
-    try:
-        yield
-    finally:
-        receivers.connect()
 
 
 def told(room: Incident, kind: str) -> list[TimelineEntry]:
@@ -254,7 +240,7 @@ def test_rolling_forward_leaves_a_resolved_incident_contained(deployment: Deploy
 
 
 def test_a_leg_closed_by_a_person_is_told_once_and_under_their_name(deployment: Deployment, committing: Any) -> None:
-    room, presser = incident(deployment), person()
+    room, presser = incident(deployment), person(surface=Surface.CLI)
     with committing():
         rollback = contain.roll_back(room, actor=presser)
     leg = next(leg for leg in rollback.legs.all() if not leg.is_closed)
@@ -263,7 +249,7 @@ def test_a_leg_closed_by_a_person_is_told_once_and_under_their_name(deployment: 
     moves.record("leg", leg.pk)
     entry = told(room, "leg")[0]
     assert "waived: no such cache" in entry.text
-    assert entry.user == presser.user
+    assert (entry.user, entry.surface) == (presser.user, "cli")
     assert len(told(room, "leg")) == 1
 
 
@@ -319,32 +305,3 @@ def test_a_move_that_cannot_be_recorded_does_not_keep_the_others(deployment: Dep
 
 def test_the_incident_of_a_move_nobody_recorded_is_none() -> None:
     assert signals.incident_of("rollback", 404) is None
-
-
-@pytest.mark.django_db(transaction=True)
-def test_receiver_and_sweep_at_once_record_a_rollback_once() -> None:
-    deployment = running("2.0.0", "2.1.0")
-    presser = person()
-    with nobody_listening():
-        rollback, _ = roll_back(deployment, actor=presser)
-    barrier, failures = threading.Barrier(6), list[BaseException]()
-
-    def go() -> None:
-        try:
-            barrier.wait(10)
-            moves.record("rollback", rollback.pk)
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=go) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert not failures
-    assert Incident.objects.count() == 1
-    assert TimelineEntry.objects.filter(kind="rollback").count() == 1
-    assert Acknowledgement.objects.count() == 1
-    close_old_connections()
