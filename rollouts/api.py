@@ -11,7 +11,7 @@ from ninja import Body, Query, Router, Schema, Status
 from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
 from accounts.actors import Actor
-from rollouts import access, answers, diff
+from rollouts import access, answers, diff, signals
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
 from rollouts.operations.push import push
@@ -172,6 +172,8 @@ def roll_back(
         to=asked.to,
         pressed_in=asked.incident,
     )
+    if not created:  # the first press may still be at its paperwork; whoever comes first does it, so all can name it
+        signals.announce("rollback", rollback.pk)
     return Status(201 if created else 200, answers.pressed(rollback))
 
 
