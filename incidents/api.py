@@ -15,7 +15,18 @@ from accounts.errors import OperationRefused
 from incidents import access, answers
 from incidents.answers import Answer
 from incidents.models import Incident, Receipt
-from incidents.operations import acknowledge, contain, deployment, document, duty, note, resolve, severity, triage
+from incidents.operations import (
+    acknowledge,
+    contain,
+    deployment,
+    document,
+    duty,
+    note,
+    replay,
+    resolve,
+    severity,
+    triage,
+)
 from incidents.operations import declare as declaring
 from incidents.operations import reopen as reopening
 
@@ -252,3 +263,10 @@ def list_receipts(
     """What monitors sent, newest first; `status=quarantined`: what could not be read."""
     found, after = page(access.receipts_for(actor_of(request), status), cursor, limit)
     return {"items": [answers.receipt(row) for row in found], "next": after}
+
+
+@router.post("/receipts/{int:receipt}/replay", response=Answer, url_name="replay_receipt")
+def replay_receipt(request: HttpRequest, receipt: int) -> Answer:
+    """Read a quarantined receipt again; answers like the monitor's own request."""
+    actor = actor_of(request)
+    return replay.replay(access.get_receipt(actor, receipt), actor=actor).as_json()

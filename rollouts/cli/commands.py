@@ -39,7 +39,7 @@ def rollback(client: Client, asked: Namespace) -> None:
         f"{told['from']['label']} → {told['to']['label']}, committed in {told['committed_ms']:.0f} ms."
     ]
     if told.get("incident"):
-        lines.append(f"Incident {told['incident']}: {client.credentials.url}/incidents/{told['incident']}")
+        lines.append(f"Incident {told['incident']}: {client.credentials.url}/i/{told['incident']}/")
     if to_do:
         lines.append(f"Still to do or to waive: {', '.join(to_do)}.")
     lines += _others(choice, "rollback", asked.env)
@@ -74,7 +74,7 @@ def declare(client: Client, asked: Namespace) -> None:
     if asked.agent:
         body["deployment"] = f"{_choose(client, asked).key}/{asked.env}"
     _, told = client.post("incidents", body=body)
-    say(asked, told, f"Declared {told['ref']}: {client.credentials.url}/incidents/{told['ref']}")
+    say(asked, told, f"Declared {told['ref']}: {client.credentials.url}/i/{told['ref']}/")
 
 
 def status(client: Client, asked: Namespace) -> None:

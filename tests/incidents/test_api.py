@@ -6,15 +6,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts import clock
-from accounts.actors import Actor
-from accounts.models import ApiToken, SiteRole, User
-from accounts.operations import login
+from accounts.models import ApiToken, SiteRole
 from incidents.models import Alert, Incident, Integration, Receipt
 from incidents.operations import acknowledge, contain, note, resolve
+from tests.callers import Caller, signed_in
 from tests.factories.accounts import person, token
 from tests.factories.incidents import incident, someone
 from tests.factories.rollouts import running
@@ -26,30 +24,6 @@ MEMBERS = {
     "ref", "title", "severity", "step", "status", "kind", "opened_at", "acknowledged_at", "acknowledged_by",
     "deployment", "header", "alerts", "url",
 }  # fmt: skip
-
-
-class Caller:
-    """Somebody at the API."""
-
-    def __init__(self, secret: str) -> None:
-        self.client, self.headers = Client(), {"Authorization": f"Bearer {secret}"}
-
-    def get(self, path: str) -> Any:
-        return self.client.get(path, headers=self.headers)
-
-    def post(self, path: str, body: object = None) -> Any:
-        return self.client.post(path, body or {}, content_type="application/json", headers=self.headers)
-
-    def delete(self, path: str) -> Any:
-        return self.client.delete(path, headers=self.headers)
-
-
-def signed_in(user: User) -> Caller:
-    """``user`` at a command line, after lastgood login."""
-    started = login.start()
-    login.approve(started.user_code, actor=Actor.of_user(user))
-    granted = Client().post("/api/v1/login/poll", {"device_code": started.device_code}, content_type="application/json")
-    return Caller(granted.json()["session"])
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""What could not be read is kept, and read again when somebody says so."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from accounts import clock
+from accounts.actors import Actor
+from accounts.errors import OperationRefused
+from accounts.models import AuditEntry
+from incidents.models import Alert, Incident, Receipt
+from incidents.operations import integrations, replay, timeline
+from incidents.operations.receive import Request, quarantine
+from incidents.reading import Reading
+from tests.callers import Caller
+from tests.factories.accounts import machine, person, token
+from tests.intakes import alert, integration
+
+pytestmark = pytest.mark.django_db
+
+
+def quarantined(body: bytes, error: str = "The parser failed.") -> Receipt:
+    """A receipt set aside because of ``error``, of a monitor whose settings may have been mended since."""
+    made, _ = integration("alertmanager")
+    answer = quarantine(Request(made.pk, body, "application/json", clock.now(), Reading(error=error)), error)
+    assert answer.receipt is not None
+    return Receipt.objects.get(pk=answer.receipt)
+
+
+def readable() -> bytes:
+    return json.dumps({"version": "4", "groupKey": "g", "receiver": "r", "alerts": [alert()]}).encode()
+
+
+@pytest.mark.parametrize("who", ["person", "token"])
+def test_a_replayed_receipt_opens_its_incident_and_says_who_replayed_it(who: str) -> None:
+    actor: Actor = person() if who == "person" else machine()
+    receipt = quarantined(readable())
+    answer = replay.replay(receipt, actor=actor)
+    receipt.refresh_from_db()
+    assert (receipt.status, receipt.replayed_by) == ("replayed", actor.user)
+    assert answer.alerts[0]["status"] == "opened"
+    assert timeline.first_broken(Incident.objects.get()) is None
+    assert answer.receipt is not None
+    assert Receipt.objects.get(pk=answer.receipt).status == "processed"
+    assert AuditEntry.objects.filter(verb="replay receipt", subject=f"receipt {receipt.pk}").exists()
+
+
+def test_a_receipt_is_replayed_once() -> None:
+    receipt = quarantined(readable())
+    replay.replay(receipt, actor=person())
+    with pytest.raises(OperationRefused, match="is replayed, not quarantined"):
+        replay.replay(receipt, actor=person())
+    assert Alert.objects.count() == 1
+
+
+def test_what_is_still_unreadable_stays_quarantined_and_says_why() -> None:
+    receipt = quarantined(b"{")
+    with pytest.raises(OperationRefused, match="cannot be read yet: The body is not JSON"):
+        replay.replay(receipt, actor=person())
+    receipt.refresh_from_db()
+    assert receipt.status == "quarantined"
+    assert Receipt.objects.count() == 1
+
+
+def test_a_revoked_monitor_is_not_replayed() -> None:
+    receipt = quarantined(readable())
+    integrations.revoke(receipt.integration, actor=person())
+    with pytest.raises(OperationRefused, match="revoked"):
+        replay.replay(receipt, actor=person())
+    assert not Incident.objects.exists()
+
+
+def test_the_api_replays_and_refuses_with_sentences() -> None:
+    robot, receipt = Caller(token()[1]), quarantined(readable())
+    at = f"/api/v1/receipts/{receipt.pk}/replay"
+    answer = robot.post(at)
+    assert answer.status_code == 200
+    assert answer.json()["alerts"][0]["status"] == "opened"
+    assert robot.post(at).status_code == 409
+    assert robot.post("/api/v1/receipts/99999/replay").status_code == 404
+    assert robot.post(f"/api/v1/receipts/{'9' * 30}/replay").status_code == 404
+    assert Caller(token("read")[1]).post(at).status_code == 403
