@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.http import Http404, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.errors import OperationRefused
 from accounts.http import Rights, show
 from accounts.middleware import ActorRequest
+from incidents.access import get_receipt
 from incidents.models import Receipt
+from incidents.operations import replay as replaying
 
 PAGE = 50
 SHOWN = 4_000  # bytes of a body that are shown
@@ -27,6 +32,25 @@ class Row:
 @require_safe
 def receipts(request: ActorRequest) -> HttpResponse:
     """Quarantined receipts, newest first."""
+    return listing(request)
+
+
+@require_POST
+def replay(request: ActorRequest, pk: int) -> HttpResponse:
+    """Read a quarantined receipt again, as it was sent; what came of it is in its incident."""
+    receipt = get_receipt(request.actor, pk)
+    if request.actor is None:
+        raise PermissionDenied
+    try:
+        answer = replaying.replay(receipt, actor=request.actor)
+    except OperationRefused as refusal:
+        return listing(request, str(refusal), status=refusal.status)
+    refs = [alert["incident"] for alert in answer.alerts if alert["incident"]]
+    return HttpResponseRedirect(reverse("incidents:room", args=refs[:1]) if refs else reverse("incidents:receipts"))
+
+
+def listing(request: ActorRequest, refusal: str = "", *, status: int = 200) -> HttpResponse:
+    """The page, with why the last press was refused."""
     found = Receipt.objects.filter(status=Receipt.Status.QUARANTINED).select_related("integration")
     before = request.GET.get("before", "")
     if before.isdigit():
@@ -34,11 +58,5 @@ def receipts(request: ActorRequest) -> HttpResponse:
     page = list(found[: PAGE + 1])
     rows = [Row(r, bytes(r.body[:SHOWN]).decode("utf-8", "replace"), len(r.body)) for r in page[:PAGE]]
     older = page[PAGE - 1].pk if len(page) > PAGE else None
-    context = {"rows": rows, "older": older, "may": Rights(request.actor), "tab": "receipts"}
-    return show(request, "settings/receipts.html", context)
-
-
-@require_POST
-def replay(request: ActorRequest, pk: int) -> HttpResponse:
-    """Read a quarantined receipt again, as it was sent."""
-    raise Http404
+    context = {"rows": rows, "older": older, "may": Rights(request.actor), "tab": "receipts", "refusal": refusal}
+    return show(request, "settings/receipts.html", context, status=status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.test import Client
 
 from accounts import clock
 from accounts.actors import Actor
@@ -16,6 +17,7 @@ from incidents.operations.receive import Request, quarantine
 from incidents.reading import Reading
 from tests.callers import Caller
 from tests.factories.accounts import machine, person, token
+from tests.factories.incidents import someone
 from tests.intakes import alert, integration
 
 pytestmark = pytest.mark.django_db
@@ -82,3 +84,13 @@ def test_the_api_replays_and_refuses_with_sentences() -> None:
     assert robot.post("/api/v1/receipts/99999/replay").status_code == 404
     assert robot.post(f"/api/v1/receipts/{'9' * 30}/replay").status_code == 404
     assert Caller(token("read")[1]).post(at).status_code == 403
+
+
+def test_a_responder_replays_in_the_browser_and_lands_in_the_room(client: Client) -> None:
+    receipt, mara = quarantined(readable()), someone("Mara")
+    client.force_login(mara)
+    answer = client.post(f"/receipts/{receipt.pk}/replay/")
+    assert answer["Location"] == f"/i/{Incident.objects.get().ref}/"
+    again = client.post(f"/receipts/{receipt.pk}/replay/")
+    assert again.status_code == 409
+    assert "is replayed, not quarantined" in again.content.decode()
