@@ -11,7 +11,7 @@ from ninja import Body, Query, Router, Schema, Status
 from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
 from accounts.actors import Actor
-from rollouts import access, answers, diff, signals
+from rollouts import access, answers, body_schema, diff, signals
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
 from rollouts.operations.push import push
@@ -97,7 +97,12 @@ def get_bundle(request: HttpRequest, key: str) -> Answer:
     return answers.bundle(access.get_bundle(actor_of(request), key))
 
 
-@router.post("/bundles/{key}/versions", response={201: Answer, 200: Answer}, url_name="push_version")
+@router.post(
+    "/bundles/{key}/versions",
+    response={201: Answer, 200: Answer},
+    url_name="push_version",
+    openapi_extra=body_schema.OPENAPI,
+)
 def push_version(request: HttpRequest, key: str, body: Annotated[dict[str, Any], Body()]) -> Status[Answer]:
     """Store a version: 201, or 200 with the version that this body already is. Findings: 422 with all of them."""
     version, created = push(key, body, actor=actor_of(request))

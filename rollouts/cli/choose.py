@@ -16,28 +16,31 @@ class Choice:
     others: tuple[str, ...] = ()
 
 
-def choose(
-    name: str, environment: str, deployments: Sequence[dict[str, Any]], incidents: Sequence[dict[str, Any]]
-) -> Choice:
-    """The variant of ``name`` with an open incident (the worst, then the newest), else the one activated last.
+def candidates(name: str, environment: str, deployments: Sequence[dict[str, Any]]) -> list[str]:
+    """The deployments of agent ``name`` in ``environment``, in the order given (the one activated last first)."""
+    return [str(row["deployment"]) for row in deployments if row["environment"] == environment and row["agent"] == name]
 
-    ``deployments`` come with the one activated last first. A name with a dot is a variant's own; a name nobody
-    knows is left to the server to refuse.
+
+def choose(name: str, variants: Sequence[str], incidents: Sequence[dict[str, Any]]) -> Choice:
+    """The variant with an open incident (the worst, then the newest), else the one activated last.
+
+    A name nobody knows is left to the server to refuse.
     """
-    here = [row for row in deployments if row["environment"] == environment and row["agent"] == name]
-    keys = [str(row["deployment"]).rpartition("/")[0] for row in here]
-    if "." in name or not keys:
+    if not variants:
         return Choice(name, "named")
-    if len(keys) == 1:
-        return Choice(keys[0], "the only variant")
+    if len(variants) == 1:
+        return Choice(_key(variants[0]), "the only variant")
     worst = sorted(
-        (row for row in incidents if row.get("deployment") in {f"{key}/{environment}" for key in keys}),
+        (row for row in incidents if row.get("deployment") in variants),
         key=lambda row: str(row.get("opened_at")),
         reverse=True,
     )
     worst.sort(key=lambda row: str(row.get("severity")))
+    chosen, why = variants[0], "it was activated last"
     if worst:
-        chosen, why = str(worst[0]["deployment"]).rpartition("/")[0], f"it has the open incident {worst[0]['ref']}"
-    else:
-        chosen, why = keys[0], "it was activated last"
-    return Choice(chosen, why, tuple(key for key in keys if key != chosen))
+        chosen, why = str(worst[0]["deployment"]), f"it has the open incident {worst[0]['ref']}"
+    return Choice(_key(chosen), why, tuple(_key(other) for other in variants if other != chosen))
+
+
+def _key(deployment: str) -> str:
+    return deployment.rpartition("/")[0]

@@ -31,14 +31,18 @@ class Client:
             handlers.append(urllib.request.ProxyHandler({}))  # no proxy reaches this machine's own ports
         self._opener = urllib.request.build_opener(*handlers)
 
-    def get(self, *path: str, query: str = "") -> Any:
-        return self._send("GET", path, None, self.credentials.bearer, query)[1]
+    def get(self, *path: str, query: str = "", timeout: float = TIMEOUT_SECONDS) -> Any:
+        return self._send("GET", path, None, self.credentials.bearer, query, timeout)[1]
 
     def post(self, *path: str, body: Any = None, bearer: str | None = None) -> tuple[int, Any]:
         """Status and body; ``bearer`` is whoever acts, unless said: empty for nobody."""
-        return self._send("POST", path, body, self.credentials.bearer if bearer is None else bearer, "")
+        return self._send(
+            "POST", path, body, self.credentials.bearer if bearer is None else bearer, "", TIMEOUT_SECONDS
+        )
 
-    def _send(self, method: str, path: tuple[str, ...], body: Any, bearer: str, query: str) -> tuple[int, Any]:
+    def _send(
+        self, method: str, path: tuple[str, ...], body: Any, bearer: str, query: str, timeout: float
+    ) -> tuple[int, Any]:
         url = f"{self.credentials.url}/api/v1/{'/'.join(quote(part, safe='') for part in path)}{query}"
         headers = {"Accept": "application/json", "X-Lastgood-Surface": "cli", "User-Agent": "lastgood-cli"}
         if bearer:
@@ -49,7 +53,7 @@ class Client:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - http(s) only, checked on load
         try:
-            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
+            with self._opener.open(request, timeout=timeout) as response:
                 return response.status, _parsed(response.read())
         except urllib.error.HTTPError as error:
             answer = _parsed(error.read())

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from rollouts.cli import credentials, folder
-from rollouts.cli.choose import Choice, choose
+from rollouts.cli.choose import Choice, candidates, choose
 from rollouts.cli.client import Client
 from rollouts.cli.failures import Failure, Refused
 
 POLL_SECONDS = 2.0
+LOOK_SECONDS = 3.0
 
 
 def push(client: Client, asked: Namespace) -> None:
@@ -95,8 +96,8 @@ def status(client: Client, asked: Namespace) -> None:
         say(asked, told, *lines)
         return
     deployments, incidents = client.get("deployments")["items"], _incidents(client)
-    lines = [f"{row['ref']}  {row['severity']}  {row['step']:<9} {row['title']}" for row in incidents]
-    lines = lines or ["No open incident."]
+    lines = [f"{row['ref']}  {row['severity']}  {row['step']:<9} {row['title']}" for row in incidents or []]
+    lines = lines or ["The incidents could not be read." if incidents is None else "No open incident."]
     lines += [
         f"{row['deployment']:<40} {_label(row['active']):<24}{' stopped' if row['stopped'] else ''}"
         for row in deployments
@@ -124,7 +125,12 @@ def login(client: Client, asked: Namespace) -> None:
 
 def say(asked: Namespace, told: Any, *lines: str) -> None:
     """The lines for a person, or with ``--json`` the server's answer."""
-    print(json.dumps(told, indent=2) if asked.json else "\n".join(lines))
+    print(json.dumps(told, indent=2) if asked.json else "\n".join(printable(line) for line in lines))
+
+
+def printable(line: str) -> str:
+    """``line`` without what would steer the terminal: titles come from whoever sends alerts."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
 
 
 def clock_time(moment: str) -> str:
@@ -145,15 +151,16 @@ def _choose(client: Client, asked: Namespace) -> Choice:
         if refused.status != 403:
             raise
         return Choice(name, "named")
-    return choose(name, asked.env, deployments, _incidents(client))
+    variants = candidates(name, asked.env, deployments)
+    return choose(name, variants, (_incidents(client) or []) if len(variants) > 1 else [])
 
 
-def _incidents(client: Client) -> list[dict[str, Any]]:
-    """The open ones; none when this installation does not tell us, since a rollback waits for nobody."""
+def _incidents(client: Client) -> list[dict[str, Any]] | None:
+    """The open ones; None when they cannot be read in a moment, since a rollback waits for nobody."""
     try:
-        items: list[dict[str, Any]] = client.get("incidents", query="?open=true").get("items", [])
+        items: list[dict[str, Any]] = client.get("incidents", query="?open=true", timeout=LOOK_SECONDS).get("items", [])
     except Failure:
-        return []
+        return None
     return items
 
 

@@ -20,7 +20,8 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import PersonSession, Scope
 from accounts.operations import login
 from rollouts.cli import folder
-from rollouts.cli.choose import choose
+from rollouts.cli.choose import candidates, choose
+from rollouts.cli.commands import printable
 from rollouts.cli.failures import Failure
 from rollouts.models import BundleVersion, Rollback, Stop
 from tests.factories.accounts import person, token
@@ -238,7 +239,6 @@ def rows(*deployments: str) -> list[dict[str, Any]]:
     ("name", "incidents", "chosen", "others"),
     [
         ("a", [], "a.x", ("a",)),
-        ("a.x", [], "a.x", ()),
         ("b", [], "b", ()),
         ("unknown", [], "unknown", ()),
         ("a", [("a/prod", "SEV3", "09:00")], "a", ("a.x",)),
@@ -254,7 +254,8 @@ def test_which_variant_a_bare_name_means(
         {"ref": f"INC-{n}", "deployment": where, "severity": severity, "opened_at": at}
         for n, (where, severity, at) in enumerate(incidents)
     ]
-    choice = choose(name, "prod", rows("a.x/prod", "b/prod", "a/prod", "a/staging"), opened)
+    variants = candidates(name, "prod", rows("a.x/prod", "b/prod", "a/prod", "a/staging"))
+    choice = choose(name, variants, opened)
     assert (choice.key, choice.others) == (chosen, others)
 
 
@@ -264,3 +265,7 @@ def test_the_command_line_needs_nothing_but_pythons_own_library() -> None:
         "assert not {'django', 'httpx', 'psycopg', 'pydantic'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, check=True, timeout=30)
+
+
+def test_a_title_cannot_steer_the_terminal() -> None:
+    assert printable("a\x1b[2Jb → c") == "a\N{REPLACEMENT CHARACTER}[2Jb → c"

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import rfc8785
 from django.db import connections
+from django.test import Client
+from jsonschema import Draft202012Validator
 
 from accounts.errors import NotPermitted, OperationRefused
 from accounts.models import AuditEntry, Scope, SiteRole
@@ -157,6 +159,13 @@ def test_each_thing_that_can_be_wrong_is_found_where_it_is(changes: dict[str, An
 def test_a_body_without_findings_has_none() -> None:
     assert paths(body()) == []
     assert paths({"prompt": {"text": "x"}, "model": {"provider": "p", "snapshot": "s"}}) == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"label": "1.0.0"}, {"tools": None}, {"prompt": {"text": 1}}, {"extra": 1}])
+def test_the_published_schema_agrees(client: Client, changes: dict[str, Any]) -> None:
+    route = client.get("/api/openapi.json").json()["paths"]["/api/v1/bundles/{key}/versions"]["post"]
+    schema = route["requestBody"]["content"]["application/json"]["schema"]
+    assert Draft202012Validator(schema).is_valid(body(**changes)) == (paths(body(**changes)) == [])
 
 
 def test_a_body_that_is_no_object_or_nests_too_deep_is_one_finding() -> None:
