@@ -29,6 +29,7 @@ def register() -> None:
             "url:incidents:list": Permission.VIEW,
             "url:incidents:room": Permission.VIEW,
             "url:incidents:step": Permission.VIEW,
+            "url:incidents:run": Permission.VIEW,
             "url:incidents:postmortem": Permission.VIEW,
             "url:incidents:oncall": Permission.VIEW,
             "url:incidents:audit": Permission.VIEW,

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path, re_path
 
-from incidents.views import acts, audit, board, closing, contain, declaring, frame, live, oncall, receipts, settings
+from incidents.views import (
+    acts,
+    audit,
+    board,
+    closing,
+    contain,
+    declaring,
+    frame,
+    live,
+    oncall,
+    receipts,
+    runs,
+    settings,
+)
 from incidents.views.room import room
 
 app_name = "incidents"
@@ -16,6 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("incidents/declare/", declaring.declare, name="declare"),
     path("i/<str:ref>/", room, name="room"),
     re_path(r"^i/(?P<ref>[^/]+)/(?P<step>detect|triage|contain|resolve)/$", room, name="step"),
+    path("i/<str:ref>/runs/<str:day>/<str:trace_id>/", runs.run, name="run"),
     path("i/<str:ref>/postmortem/", closing.postmortem, name="postmortem"),
     path("i/<str:ref>/postmortem/close/", closing.document, name="document"),
     path("i/<str:ref>/acknowledge/", acts.acknowledge, name="acknowledge"),

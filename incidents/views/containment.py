@@ -207,8 +207,3 @@ def scopes_of(deployment: Deployment) -> list[tuple[str, str]]:
         *((f"tool:{tool}", f"Tool {tool}") for tool in tools),
         ("whole", "The whole agent"),
     ]
-
-
-def harm(visit: Visit) -> dict[str, Any]:
-    """Whether the harm still grows."""
-    return {}

@@ -73,12 +73,8 @@ def triage(visit: Visit) -> dict[str, Any]:
         "branches": [(branch.value, branch.label, BRANCH_CONSEQUENCES[branch]) for branch in Branch],
         "diagnoses": Diagnosis.choices,
         "triage_from": visit.incident.acknowledged_at or visit.incident.opened_at,
+        "triage_until": visit.incident.triaged_at or visit.incident.triage_skipped_at,
     }
-
-
-def evidence(visit: Visit) -> dict[str, Any]:
-    """What stored telemetry shows of the bad runs."""
-    return {}
 
 
 def resolve(visit: Visit) -> dict[str, Any]:

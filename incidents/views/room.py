@@ -21,7 +21,7 @@ from accounts.http import Rights, show, told, wants_region
 from accounts.middleware import ActorRequest, forbidden
 from incidents.access import get_room
 from incidents.models import Incident, Step
-from incidents.views import containment, frame_of_room, panels, record
+from incidents.views import containment, evidence, frame_of_room, panels, record
 from incidents.views.visit import Visit
 
 Read = Callable[[Visit], dict[str, Any]]
@@ -40,9 +40,9 @@ TIMELINE = Region("incidents/timeline.html", (record.timeline,))
 NEXT = Region("incidents/steps/next.html", (panels.order, containment.plan))
 EXITS = Region("incidents/steps/exits.html", (panels.exits,))
 ALERTS = Region("incidents/steps/alerts.html", (panels.alerts,))
-EVIDENCE = Region("incidents/steps/evidence.html", (panels.evidence,))
+EVIDENCE = Region("incidents/steps/evidence.html", (evidence.evidence,))
 ACT = Region("incidents/steps/act.html", (containment.plan, containment.outcome))
-HARM = Region("incidents/steps/harm.html", (containment.outcome, containment.harm))
+HARM = Region("incidents/steps/harm.html", (evidence.harm,))
 LEGS = Region("incidents/steps/legs.html", (containment.outcome,))
 STOP = Region("incidents/steps/stop.html", (containment.plan, containment.outcome, containment.stops))
 
@@ -68,7 +68,7 @@ def whole(template: str, *parts: Region, also: tuple[Read, ...] = ()) -> Region:
 
 PANELS: dict[str, Region] = {
     Step.DETECT: whole("incidents/steps/detect.html", NEXT, EXITS, ALERTS, also=(panels.detect,)),
-    Step.TRIAGE: whole("incidents/steps/triage.html", NEXT, EXITS, EVIDENCE, also=(panels.triage,)),
+    Step.TRIAGE: whole("incidents/steps/triage.html", NEXT, EXITS, also=(panels.triage, containment.outcome)),
     Step.CONTAIN: whole("incidents/steps/contain.html", EXITS, ACT, HARM, LEGS, STOP),
     Step.RESOLVE: whole("incidents/steps/resolve.html", EXITS, also=(panels.resolve,)),
     Step.DOCUMENT: whole("incidents/steps/document.html", EXITS, also=(panels.document,)),
@@ -130,8 +130,12 @@ def room(request: ActorRequest, ref: str, step: str = "") -> HttpResponse:
 
 
 def page(visit: Visit, status: int = 200, **more: Any) -> HttpResponse:
-    """The whole room."""
-    context = context_of(visit, HEAD, PANELS[visit.panel], TIMELINE, **more)
+    """The whole room. Evidence is a dozen questions: the page fetches it after it is shown, or asks for it by link."""
+    regions = [HEAD, PANELS[visit.panel], TIMELINE]
+    if visit.request.GET.get("evidence"):
+        regions.append(EVIDENCE)
+        more |= {"evidence_here": True}
+    context = context_of(visit, *regions, **more)
     return show(visit.request, "incidents/room.html", context, status=status)
 
 
