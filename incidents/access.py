@@ -43,6 +43,7 @@ def register() -> None:
             "url:incidents:revoke": Permission.ADMIN,
             "url:incidents:declare": Permission.RESPOND,
             "url:incidents:note": Permission.RESPOND,
+            "url:incidents:why": Permission.RESPOND,
             "url:incidents:severity": Permission.RESPOND,
             "url:incidents:duty": Permission.RESPOND,
             "url:incidents:agent": Permission.RESPOND,

@@ -45,6 +45,14 @@ def section_of(path: str) -> str:
     return SECTIONS.get(first, first)
 
 
+def place_of(request: HttpRequest) -> str:
+    """Where the line about the worst open incident would only repeat the page: ``live``, or a room's reference."""
+    if request.path == "/major/":
+        return request.GET.get("at", "")[:20]
+    first, _, rest = request.path.strip("/").partition("/")
+    return rest.partition("/")[0] if first == "i" else first
+
+
 def chosen(request: HttpRequest, name: str, known: dict[str, str]) -> str:
     """The cookie's value when it is one of ``known``, else the first of them."""
     value = request.COOKIES.get(name, "")
@@ -74,5 +82,6 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         "section": section,
         "nav": [Place(p.section, p.word, p.url, p.icon, p.more, here=p.section == section) for p in PLACES],
         "major": major,
+        "major_place": place_of(request),
         "practice": SimpleLazyObject(practice.status) if signed_in else None,
     }

@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern] = [
     path("i/<str:ref>/postmortem/close/", closing.document, name="document"),
     path("i/<str:ref>/acknowledge/", acts.acknowledge, name="acknowledge"),
     path("i/<str:ref>/note/", acts.note, name="note"),
+    path("i/<str:ref>/why/", acts.why, name="why"),
     path("i/<str:ref>/severity/", acts.severity, name="severity"),
     path("i/<str:ref>/duty/", acts.duty, name="duty"),
     path("i/<str:ref>/agent/", acts.agent, name="agent"),

@@ -94,7 +94,7 @@
     for (const task of [...(tasks ?? [])]) {
       const region = task.target;
       if (!region?.querySelectorAll) continue;
-      before.set(region, new Set($$("li[id]", region).map((li) => li.id)));
+      before.set(region, { ids: new Set($$("li[id]", region).map((li) => li.id)), text: region.textContent });
       if (byHand(ctx) || !held(region)) continue;
       tasks.splice(tasks.indexOf(task), 1);
       if (region._htmx) region._htmx.ptag = "";
@@ -114,11 +114,11 @@
   on("htmx:after:settle", (e) => {
     const region = e.detail?.task?.target;
     if (!region?.querySelectorAll) return;
-    swapped.set(region, performance.now());
     localTimes(region);
     const known = before.get(region);
-    if (known?.size) {
-      const fresh = $$("li[id]", region).filter((li) => !known.has(li.id));
+    if (known?.text !== region.textContent) swapped.set(region, performance.now());
+    if (known?.ids.size) {
+      const fresh = $$("li[id]", region).filter((li) => !known.ids.has(li.id));
       for (const li of fresh) { li.classList.add("new"); setTimeout(() => li.classList.remove("new"), 4000); }
       if (fresh.length && region.matches("[data-log]") && Date.now() - saidAt > 10000) { saidAt = Date.now(); say(`${fresh.length} new on the timeline`); }
     }

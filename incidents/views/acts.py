@@ -20,6 +20,7 @@ from incidents.operations import duty as duties
 from incidents.operations import note as noting
 from incidents.operations import severity as severities
 from incidents.operations import triage as triaging
+from incidents.views.containment import WHY
 from incidents.views.room import after, enter, refused
 from incidents.views.visit import Visit
 from rollouts.models import Deployment
@@ -54,6 +55,15 @@ def acknowledge(request: ActorRequest, ref: str) -> HttpResponse:
 def note(request: ActorRequest, ref: str) -> HttpResponse:
     visit = visit_of(request, ref)
     text = request.POST.get("text", "")
+    return press(visit, lambda: noting.add(visit.incident, actor=visit.actor, text=text), "Noted.")
+
+
+@require_POST
+def why(request: ActorRequest, ref: str) -> HttpResponse:
+    """The reason of a rollback, by one tap after the press."""
+    visit = visit_of(request, ref, Step.CONTAIN)
+    reason = request.POST.get("why", "").strip()
+    text = f"{WHY}{reason}" if reason else ""
     return press(visit, lambda: noting.add(visit.incident, actor=visit.actor, text=text), "Noted.")
 
 

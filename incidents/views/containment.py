@@ -10,13 +10,16 @@ from django.db.models import Q
 
 from accounts import clock
 from accounts.words import ago, duration, milliseconds
-from incidents.models import Branch, Incident
+from incidents.models import Branch, Incident, TimelineEntry
 from incidents.views.visit import Visit
 from rollouts import stack
 from rollouts.models import BundleVersion, Deployment, Instance, Propagation, Rollback, RollbackLeg, Stop
 
 #: An instance that has not asked for so long is silent, and nobody waits for it.
 ALIVE = timedelta(minutes=5)
+#: One tap says why, after the press. The note on the timeline begins with these words.
+WHY = "Why rolled back: "
+REASONS = ["the new version regressed", "customers complained", "a tool misbehaved", "to be on the safe side"]
 IN_FLIGHT = {
     "complete_old": "calls that have begun finish under the old version",
     "complete_new": "calls that have begun finish under the new version",
@@ -123,8 +126,16 @@ def outcome(visit: Visit) -> dict[str, Any]:
         "legs_line": legs_line(legs, closed),
         "reach": reach(rollback, visit),
         "in_flight": IN_FLIGHT.get(rollback.in_flight_policy, "no policy was declared"),
+        "why": rollback.reason or said_why(incident),
+        "reasons": REASONS,
         "further": further(incident.deployment) if standing and incident.deployment else None,
     }
+
+
+def said_why(incident: Incident) -> str:
+    """The reason given on the timeline after the press; empty while there is none."""
+    note = incident.timeline.filter(kind=TimelineEntry.Kind.NOTE, text__startswith=WHY).only("text").first()
+    return note.text.removeprefix(WHY) if note else ""
 
 
 def shown_rollback(incident: Incident) -> Rollback | None:

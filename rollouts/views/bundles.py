@@ -113,11 +113,14 @@ def bundle(request: ActorRequest, key: str) -> HttpResponse:
     if before.isdigit():
         versions = versions.filter(number__lt=int(before[:9]))
     page = list(versions[: PAGE + 1])
-    active = {d.active_id: d.environment_id for d in deployments if d.active_id}
+    active: dict[int, list[str]] = {}
+    for deployment in deployments:
+        if deployment.active is not None:
+            active.setdefault(deployment.active.pk, []).append(deployment.environment_id)
     context = {
         "bundle": found,
         "columns": columns,
-        "versions": [(version, active.get(version.pk, "")) for version in page[:PAGE]],
+        "versions": [(version, active.get(version.pk, [])) for version in page[:PAGE]],
         "older": page[PAGE - 1].number if len(page) > PAGE else None,
         "newest": page[0] if page else None,
         "may": Rights(request.actor),

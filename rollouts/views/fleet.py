@@ -50,6 +50,13 @@ class Fleet:
     stops: list[Stop]
     last: Activation | None
 
+    @property
+    def state(self) -> str:
+        """Of the whole: silent when nobody is heard, in sync when everybody who is heard is."""
+        if self.silent == self.total:
+            return "silent"
+        return "in_sync" if self.in_sync + self.silent == self.total else "behind"
+
 
 @require_safe
 def fleet(request: ActorRequest, key: str = "") -> HttpResponse:
@@ -95,7 +102,7 @@ def fleet(request: ActorRequest, key: str = "") -> HttpResponse:
         )
         for pk in deployments
     ]
-    fleets.sort(key=lambda f: (f.in_sync == f.total, f.deployment.environment_id != "prod", f.deployment.bundle.key))
+    fleets.sort(key=lambda f: (f.state != "behind", f.deployment.environment_id != "prod", f.deployment.bundle.key))
     context = {"fleets": fleets, "view": request.GET.get("view", ""), "key": key, "may": Rights(request.actor)}
     return show(request, "rollouts/fleet.html", context, region="fleet")
 
