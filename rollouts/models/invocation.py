@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 
 
 class Invocation(models.Model):
@@ -103,7 +103,12 @@ class AgentRun(models.Model):
 
     class Meta:
         # The table is made by SQL in its migration: partitions, as for Invocation.
-        indexes = [models.Index(fields=["bundle_key", "environment", "at"], name="agent_run_by_bundle")]
+        indexes = [
+            models.Index(fields=["bundle_key", "environment", "at"], name="agent_run_by_bundle"),
+            models.Index(
+                fields=["bundle_key", "environment", "at"], condition=Q(failed=True), name="agent_run_failures"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"run {self.trace_id} of {self.bundle_key}"

@@ -93,6 +93,16 @@ class FirstFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Overview:
+    """The answers that one reading of the window gives together: cheaper than asking one by one."""
+
+    summary: FailureSummary
+    series: tuple[Bucket, ...]
+    first_failure: FirstFailure | None
+    harm: HarmRate
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """A value that bad runs have more often than good ones; ``gap`` = bad share − good share."""
 
@@ -114,7 +124,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What bad runs share: causes first, then symptoms, each by falling gap."""
+    """What bad runs share: causes first, then symptoms, each by falling gap.
+
+    ``bad_runs`` and ``good_runs`` are those compared: all of them, or an even sample of a window that has very many.
+    """
 
     bad_runs: int
     good_runs: int

@@ -19,13 +19,16 @@ LEAST_Z = 3.0
 LEAST_RATIO = 1.5
 
 
-def first_failure(telemetry: Telemetry, window: Window) -> FirstFailure | None:
+def step_of(window: Window) -> timedelta:
+    """A hundred-and-twentieth of the window, at least a second."""
+    return max((window.until - window.since) / STEPS, timedelta(seconds=1))
+
+
+def first_failure(telemetry: Telemetry, window: Window, series: Sequence[Bucket]) -> FirstFailure | None:
     """The first bad run of the rise when there is one, else the earliest bad run in the window.
 
     Agents fail a little all the time, so the earliest bad run of a window says nothing about what broke.
     """
-    step = max((window.until - window.since) / STEPS, timedelta(seconds=1))
-    series = telemetry.rate_series(window, step)
     at = rise(series)
     start = window.since if at is None else series[at].at
     found = telemetry.samples(

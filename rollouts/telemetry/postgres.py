@@ -29,8 +29,12 @@ WITHIN = (
     "bundle_key = %(bundle_key)s AND environment = ANY(%(environments)s)"
     " AND day BETWEEN %(first_day)s AND %(last_day)s AND at >= %(since)s AND at < %(until)s"
 )
+#: The same beside ``told(environment)``: one environment at a time can be read in the index's order.
+OF_ONE_ENVIRONMENT = WITHIN.replace("environment = ANY(%(environments)s)", "environment = told.environment")
 MODEL = "coalesce(nullif(response_model, ''), request_model)"
 VERSION = "coalesce(nullif(version_label, ''), version_number::text, '')"
+#: The step of the series that a run falls into.
+BUCKET = "date_bin(%(step)s, at, %(since)s)"
 SCHEMA = "CASE WHEN schema_valid THEN 'valid' WHEN NOT schema_valid THEN 'invalid' ELSE '' END"
 #: What a run has one value of; tools are a list.
 EXPRESSIONS = {
@@ -44,6 +48,8 @@ EXPRESSIONS = {
 }
 #: A smaller gap than this is noise to somebody woken at night.
 LEAST_GAP = 0.05
+#: ``shared_by_failures`` looks at this many slices of the window, and in each at so many bad and so many good runs.
+SLICES, SLICE_RUNS = 200, 50
 
 SAMPLE = """
     run.day, run.trace_id, run.span_id, span.id, run.at, run.failed, run.version_number, run.version_label,
@@ -80,6 +86,20 @@ def sample(row: Sequence[Any]) -> Sample:
     return Sample(*values)
 
 
+def ranked(seen: dict[tuple[Dimension, str], Counter[bool]], bad: int, good: int, limit: int) -> Shared:
+    """Values by how much more often bad runs have them; causes before symptoms."""
+    found = [
+        Difference(name, value, runs[True], runs[False], runs[True] / bad, runs[False] / good if good else 0.0)
+        for (name, value), runs in seen.items()
+        if runs[True]
+    ]
+    by_gap = sorted(
+        (each for each in found if each.gap >= LEAST_GAP),
+        key=lambda each: (each.dimension in SYMPTOMS, -each.gap, -each.bad_runs, each.dimension, each.value),
+    )
+    return Shared(bad, good, tuple(by_gap[:limit]))
+
+
 class PostgresTelemetry:
     """Answers from the tables that ``store`` fills."""
 
@@ -91,31 +111,40 @@ class PostgresTelemetry:
         return FailureSummary(*rows_of(statement, parameters(window))[0])
 
     def shared_by_failures(self, window: Window, limit: int) -> Shared:
-        """Counts every combination once in the database; what has how often is added up here."""
+        """Counts every combination once in the database; what has how often is added up here.
+
+        Of each slice of the window at most so many bad and so many good runs are looked at, which keeps the question
+        quick however much there is, and is all of them unless there is very much.
+        """
         single = list(EXPRESSIONS)
+        columns = ", ".join(f"{EXPRESSIONS[name]} AS {name}" for name in single)
+        some = f"""
+            SELECT failed, tools, {columns} FROM rollouts_agentrun
+            WHERE bundle_key = %(bundle_key)s AND environment = told.environment
+                AND day BETWEEN %(first_day)s AND %(last_day)s AND day BETWEEN first_day AND last_day
+                AND at >= begins AND at < ends AND {{}} ORDER BY at LIMIT {SLICE_RUNS}"""
         statement = f"""
-            SELECT failed, tools, {", ".join(EXPRESSIONS[name] for name in single)}, count(*)
-            FROM rollouts_agentrun WHERE {WITHIN} GROUP BY {", ".join(map(str, range(1, len(single) + 3)))}"""
+            WITH slice AS (
+                SELECT begins, begins + %(slice)s AS ends, (begins AT TIME ZONE 'UTC')::date AS first_day,
+                    ((begins + %(slice)s) AT TIME ZONE 'UTC')::date AS last_day
+                FROM generate_series(0, {SLICES - 1}) AS number,
+                    LATERAL (SELECT %(since)s::timestamptz + number * %(slice)s AS begins) AS moment
+            )
+            SELECT failed, tools, {", ".join(single)}, count(*)
+            FROM slice CROSS JOIN unnest(%(environments)s::text[]) AS told(environment)
+                CROSS JOIN LATERAL (({some.format("failed")}) UNION ALL ({some.format("NOT failed")})) AS run
+            GROUP BY {", ".join(map(str, range(1, len(single) + 3)))}"""
         totals: Counter[bool] = Counter()
         seen: dict[tuple[Dimension, str], Counter[bool]] = defaultdict(Counter)
-        for failed, tools, *values, runs in rows_of(statement, parameters(window)):
+        slice_length = (window.until - window.since) / SLICES
+        for failed, tools, *values, runs in rows_of(statement, parameters(window, slice=slice_length)):
             totals[failed] += runs
             for tool in tools:
                 seen[Dimension.TOOL, tool][failed] += runs
             for name, value in zip(single, values, strict=True):
                 if value:
                     seen[name, value][failed] += runs
-        bad, good = totals[True], totals[False]
-        found = [
-            Difference(name, value, runs[True], runs[False], runs[True] / bad, runs[False] / good if good else 0.0)
-            for (name, value), runs in seen.items()
-            if runs[True]
-        ]
-        ranked = sorted(
-            (each for each in found if each.gap >= LEAST_GAP or not good),
-            key=lambda each: (each.dimension in SYMPTOMS, -each.gap, -each.bad_runs, each.dimension, each.value),
-        )
-        return Shared(bad, good, tuple(ranked[:limit]))
+        return ranked(seen, totals[True], totals[False], limit)
 
     def failure_patterns(self, window: Window, limit: int) -> tuple[FailurePattern, ...]:
         statement = f"""
@@ -140,7 +169,7 @@ class PostgresTelemetry:
     def samples(
         self, window: Window, *, failed: bool | None, dimension: Dimension | None, value: str, limit: int, newest: bool
     ) -> tuple[Sample, ...]:
-        where = WITHIN
+        where = ""
         if failed is not None:
             where += " AND failed" if failed else " AND NOT failed"
         if dimension == Dimension.TOOL:
@@ -150,21 +179,26 @@ class PostgresTelemetry:
         order = "DESC" if newest else "ASC"
         statement = f"""
             SELECT {SAMPLE} FROM (
-                SELECT * FROM rollouts_agentrun WHERE {where} ORDER BY at {order}, trace_id LIMIT %(limit)s
+                SELECT found.* FROM unnest(%(environments)s::text[]) AS told(environment), LATERAL (
+                    SELECT * FROM rollouts_agentrun WHERE {OF_ONE_ENVIRONMENT} {where}
+                    ORDER BY at {order} LIMIT %(limit)s
+                ) AS found ORDER BY found.at {order}, found.trace_id LIMIT %(limit)s
             ) AS run {SPAN} ORDER BY run.at {order}, run.trace_id"""
         return tuple(map(sample, rows_of(statement, parameters(window, value=value, limit=limit))))
 
-    def rate_series(self, window: Window, step: timedelta) -> tuple[Bucket, ...]:
+    def tally(self, window: Window, step: timedelta) -> tuple[FailureSummary, tuple[Bucket, ...]]:
+        """``failure_summary`` and ``rate_series`` in one pass."""
         statement = f"""
-            SELECT floor(extract(epoch FROM at - %(since)s) / %(seconds)s)::int AS bucket, count(*),
-                count(*) FILTER (WHERE failed)
+            SELECT {BUCKET} AS bucket, count(*), count(*) FILTER (WHERE failed), count(*) FILTER (WHERE refused),
+                count(schema_valid), count(*) FILTER (WHERE schema_valid)
             FROM rollouts_agentrun WHERE {WITHIN} GROUP BY bucket"""
-        found = {
-            bucket: (total, failed)
-            for bucket, total, failed in rows_of(statement, parameters(window, seconds=step.total_seconds()))
-        }
-        count = -((window.since - window.until) // step)
-        return tuple(Bucket(window.since + step * index, *found.get(index, (0, 0))) for index in range(count))
+        found = {row[0]: row[1:] for row in rows_of(statement, parameters(window, step=step))}
+        sums = [sum(column) for column in zip(*found.values(), strict=True)] or [0] * 5
+        begins = [window.since + step * index for index in range(-((window.since - window.until) // step))]
+        return FailureSummary(*sums), tuple(Bucket(at, *found.get(at, (0, 0))[:2]) for at in begins)
+
+    def rate_series(self, window: Window, step: timedelta) -> tuple[Bucket, ...]:
+        return self.tally(window, step)[1]
 
     def versions_seen(self, window: Window) -> tuple[VersionSeen, ...]:
         statement = f"""
@@ -190,11 +224,12 @@ class PostgresTelemetry:
         """
         edge = f"""
             SELECT request_model, response_model, at FROM rollouts_agentrun
-            WHERE {WITHIN} AND day = each AND response_model <> '' ORDER BY at {{}} LIMIT 200"""
+            WHERE {OF_ONE_ENVIRONMENT} AND day = each AND response_model <> '' ORDER BY at {{}} LIMIT 200"""
         statement = f"""
             SELECT request_model, response_model, min(at), count(*)
             FROM generate_series(%(first_day)s::date, %(last_day)s::date, '1 day') AS series(moment),
                 LATERAL (SELECT moment::date AS each) AS days,
+                unnest(%(environments)s::text[]) AS told(environment),
                 LATERAL (({edge.format("ASC")}) UNION ALL ({edge.format("DESC")})) AS edges
             GROUP BY 1, 2 ORDER BY 3"""
         return tuple((asked, served, at, runs) for asked, served, at, runs in rows_of(statement, parameters(window)))

@@ -20,6 +20,7 @@ from rollouts.telemetry.facts import (
     FailureSummary,
     FirstFailure,
     HarmRate,
+    Overview,
     RollbackWould,
     Sample,
     Shared,
@@ -35,6 +36,7 @@ __all__ = [
     "failure_summary",
     "first_failure",
     "harm_rate",
+    "overview",
     "rate_series",
     "rollback_would",
     "samples",
@@ -53,6 +55,7 @@ class Telemetry(Protocol):
     def samples(
         self, window: Window, *, failed: bool | None, dimension: Dimension | None, value: str, limit: int, newest: bool
     ) -> tuple[Sample, ...]: ...
+    def tally(self, window: Window, step: timedelta) -> tuple[FailureSummary, tuple[Bucket, ...]]: ...
     def rate_series(self, window: Window, step: timedelta) -> tuple[Bucket, ...]: ...
     def versions_seen(self, window: Window) -> tuple[VersionSeen, ...]: ...
     def models_seen(self, window: Window) -> tuple[tuple[str, str, datetime, int], ...]: ...
@@ -69,7 +72,19 @@ def failure_summary(window: Window) -> FailureSummary:
 
 def first_failure(window: Window) -> FirstFailure | None:
     """Where the trouble began; None when nothing failed in the window."""
-    return onset.first_failure(telemetry, window)
+    return onset.first_failure(telemetry, window, telemetry.rate_series(window, onset.step_of(window)))
+
+
+def overview(window: Window) -> Overview:
+    """Summary, series, first bad run and harm rate from two statements, for a page that shows them together."""
+    step = onset.step_of(window)
+    summary, series = telemetry.tally(window, step)
+    return Overview(
+        summary=summary,
+        series=series,
+        first_failure=onset.first_failure(telemetry, window, series) if summary.failed_runs else None,
+        harm=onset.harm_rate(series, step, window),
+    )
 
 
 def shared_by_failures(window: Window, limit: int = 8) -> Shared:
