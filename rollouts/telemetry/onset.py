@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from rollouts.telemetry.questions import Telemetry
 
 STEPS = 120
-#: A rise counts when it is this many standard errors, and half as much again as before.
-LEAST_Z = 3.0
+#: A rise counts when it explains the runs this much better than no rise (natural log of the likelihood ratio; by
+#: chance about one window in a hundred reaches it), and failures are half as frequent again as before.
+LEAST_GAIN = 6.0
 LEAST_RATIO = 1.5
 
 
@@ -49,25 +50,23 @@ def share(series: Sequence[Bucket]) -> float | None:
 def rise(series: Sequence[Bucket]) -> int | None:
     """The index at which the failed share rose the most clearly; None when no rise is beyond chance.
 
-    Every cut in two is tried; the one with the largest likelihood gain wins. Nothing before the cut failed less
-    by chance: the difference must be LEAST_Z standard errors and LEAST_RATIO times.
+    Every cut in two is tried; the one that explains the runs best wins.
     """
     total = sum(bucket.total_runs for bucket in series)
     failed = sum(bucket.failed_runs for bucket in series)
-    best, best_gain = None, 0.0
+    steady = _likelihood(total, failed)
+    best, best_gain = None, LEAST_GAIN
     runs_before = failed_before = 0
     for index, bucket in enumerate(series):
-        if index and runs_before and bucket.failed_runs:
-            runs_after, failed_after = total - runs_before, failed - failed_before
-            before, after = failed_before / runs_before, failed_after / runs_after
-            if after > before:
-                gain = (
-                    _likelihood(runs_before, failed_before)
-                    + _likelihood(runs_after, failed_after)
-                    - _likelihood(total, failed)
-                )
-                if gain > best_gain and _clear(runs_before, before, runs_after, after):
-                    best, best_gain = index, gain
+        runs_after, failed_after = total - runs_before, failed - failed_before
+        if (
+            runs_before
+            and bucket.failed_runs
+            and failed_after / runs_after >= LEAST_RATIO * failed_before / runs_before
+        ):
+            gain = _likelihood(runs_before, failed_before) + _likelihood(runs_after, failed_after) - steady
+            if gain > best_gain:
+                best, best_gain = index, gain
         runs_before += bucket.total_runs
         failed_before += bucket.failed_runs
     return best
@@ -76,12 +75,6 @@ def rise(series: Sequence[Bucket]) -> int | None:
 def _likelihood(runs: int, failed: int) -> float:
     good = runs - failed
     return sum(count * math.log(count / runs) for count in (failed, good) if count)
-
-
-def _clear(runs_before: int, before: float, runs_after: int, after: float) -> bool:
-    pooled = (runs_before * before + runs_after * after) / (runs_before + runs_after)
-    error = math.sqrt(pooled * (1 - pooled) * (1 / runs_before + 1 / runs_after))
-    return after >= LEAST_RATIO * before and (error == 0 or (after - before) / error >= LEAST_Z)
 
 
 def harm_rate(series: Sequence[Bucket], step: timedelta, window: Window) -> HarmRate:

@@ -74,7 +74,12 @@ def keep_partitions(at: datetime | None = None) -> tuple[int, int]:
 
 def _existing(names: list[str]) -> set[str]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM unnest(%s::text[]) name WHERE to_regclass(name) IS NOT NULL", [names])
+        # Reading the catalogue itself: to_regclass() may answer from a cache that has not yet heard of others' tables.
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relname = ANY(%s)"
+            " AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = %s::regclass)",
+            [names, TABLES[0]],
+        )
         return {row[0] for row in cursor.fetchall()}
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("rollouts", "0005_agent_run"),
+        ("rollouts", "0007_remove_practice"),
     ]
 
     operations = [
