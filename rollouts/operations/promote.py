@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
 
 from django.db import transaction
@@ -18,9 +18,6 @@ from rollouts.models import Activation, BundleVersion, Deployment, Waiver
 from rollouts.operations import epoch, gates
 from rollouts.operations.activation import activate
 from rollouts.snapshots import is_pinned
-
-#: A waiver that outlives the people who remember it is a rule; it must be asked for again.
-LONGEST_WAIVER = timedelta(days=366)
 
 
 @transaction.atomic
@@ -95,8 +92,6 @@ def _check_waiver(reason: str, expires_at: datetime | None, at: datetime) -> Non
         raise OperationRefused("A waiver needs a time at which it expires.", status=422)
     if expires_at <= at:
         raise OperationRefused("This waiver has expired already.", status=422)
-    if expires_at > at + LONGEST_WAIVER:
-        raise OperationRefused(f"A waiver lasts at most {LONGEST_WAIVER.days} days.", status=422)
 
 
 def _reasons(deployment: Deployment, version: BundleVersion, standing: gates.Gates, *, waived: bool) -> list[str]:

@@ -22,8 +22,8 @@ def headers(secret: str, key: str) -> dict[str, str]:
 
 def test_the_same_request_with_the_same_key_gets_the_stored_answer(client: Client) -> None:
     _, secret = token()
-    first = client.post(URL, headers=headers(secret, "a"))
-    again = client.post(URL, headers=headers(secret, "a"))
+    first = client.post(URL, content_type="application/json", headers=headers(secret, "a"))
+    again = client.post(URL, content_type="application/json", headers=headers(secret, "a"))
     assert (again.status_code, again.content) == (first.status_code, first.content)
     assert again["Idempotency-Replayed"] == "true"
     assert "Idempotency-Replayed" not in first
@@ -31,7 +31,7 @@ def test_the_same_request_with_the_same_key_gets_the_stored_answer(client: Clien
 
 def test_a_key_used_for_another_request_is_refused(client: Client) -> None:
     _, secret = token()
-    client.post(URL, headers=headers(secret, "a"))
+    client.post(URL, content_type="application/json", headers=headers(secret, "a"))
     other = client.post(URL, {"to": 1}, content_type="application/json", headers=headers(secret, "a"))
     assert other.status_code == 422
     assert other.json()["error"] == "This idempotency key was used for another request."
@@ -40,16 +40,18 @@ def test_a_key_used_for_another_request_is_refused(client: Client) -> None:
 def test_keys_of_two_callers_do_not_meet(client: Client) -> None:
     for _ in range(2):
         _, secret = token()
-        assert "Idempotency-Replayed" not in client.post(URL, headers=headers(secret, "a"))
+        assert "Idempotency-Replayed" not in client.post(
+            URL, content_type="application/json", headers=headers(secret, "a")
+        )
 
 
 def test_a_request_still_being_answered_is_not_done_twice_unless_its_process_died(client: Client) -> None:
     _, secret = token()
-    client.post(URL, headers=headers(secret, "a"))
+    client.post(URL, content_type="application/json", headers=headers(secret, "a"))
     IdempotencyKey.objects.update(answered_at=None, created_at=clock.now())
-    assert client.post(URL, headers=headers(secret, "a")).status_code == 409
+    assert client.post(URL, content_type="application/json", headers=headers(secret, "a")).status_code == 409
     IdempotencyKey.objects.update(created_at=clock.now() - timedelta(minutes=2))
-    taken_over = client.post(URL, headers=headers(secret, "a"))
+    taken_over = client.post(URL, content_type="application/json", headers=headers(secret, "a"))
     assert taken_over.status_code == 404
     assert "Idempotency-Replayed" not in taken_over
 

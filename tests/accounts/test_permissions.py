@@ -6,7 +6,7 @@ import pytest
 
 from accounts.models import Scope, SiteRole
 from accounts.permissions import Permission, allows, declare, needed_for, on_call_hooks, refusal
-from tests.factories.accounts import machine, person
+from tests.factories.accounts import CLOCKWORK, machine, person
 
 pytestmark = pytest.mark.django_db
 
@@ -69,3 +69,11 @@ def test_a_door_declared_twice_differently_is_a_programming_error() -> None:
     assert needed_for("url:nobody:declared-this") is None
     with pytest.raises(ValueError, match="declared twice"):
         declare({"url:home": Permission.ADMIN})
+
+
+def test_the_machine_itself_may_contain_and_nothing_else() -> None:
+    assert [permission for permission in Permission if allows(CLOCKWORK, permission)] == [
+        Permission.PUBLIC,
+        Permission.KEYED,
+        Permission.CONTAIN,
+    ]

@@ -98,7 +98,7 @@ def test_no_waiver_covers_a_red_gate_or_a_missing_reviewer() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "days", "why"),
-    [("x", None, "a time at which it expires"), ("", 1, "a reason"), ("x", -1, "expired"), ("x", 367, "at most")],
+    [("x", None, "a time at which it expires"), ("", 1, "a reason"), ("x", -1, "expired")],
 )
 def test_a_waiver_has_a_reason_and_an_end(reason: str, days: int | None, why: str) -> None:
     expires_at = None if days is None else clock.now() + timedelta(days=days)
