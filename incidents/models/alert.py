@@ -38,7 +38,7 @@ class Receipt(models.Model):
         QUARANTINED = "quarantined"
         REPLAYED = "replayed"
 
-    integration = models.ForeignKey(Integration, models.PROTECT, related_name="receipts")
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="receipts", db_index=False)
     received_at = models.DateTimeField()
     body = models.BinaryField()
     content_type = models.CharField(max_length=100, blank=True)
@@ -65,9 +65,11 @@ class Alert(models.Model):
     (``closed_at``) when the incident is resolved. ``firing`` follows what the monitor last said.
     """
 
-    integration = models.ForeignKey(Integration, models.PROTECT, related_name="alerts")
+    integration = models.ForeignKey(Integration, models.PROTECT, related_name="alerts", db_index=False)
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="alerts")
-    deployment = models.ForeignKey(Deployment, models.PROTECT, null=True, blank=True, related_name="alerts")
+    deployment = models.ForeignKey(
+        Deployment, models.PROTECT, null=True, blank=True, related_name="alerts", db_index=False
+    )
     dedup_key = models.CharField(max_length=300)
     group_key = models.CharField(max_length=500, blank=True)
     title = models.CharField(max_length=300)
@@ -91,14 +93,19 @@ class Alert(models.Model):
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["integration", "dedup_key"], condition=Q(closed_at=None), name="one_open_alert_per_key"
+                fields=["dedup_key", "integration"], condition=Q(closed_at=None), name="one_open_alert_per_key"
             ),
         ]
         indexes = [
+            # The telling column first: a planner without statistics would else take whichever begins alike.
             models.Index(
-                fields=["integration", "group_key", "-id"], condition=Q(closed_at=None), name="alert_newest_by_group"
+                fields=["group_key", "integration", "-id"], condition=Q(closed_at=None), name="alert_newest_by_group"
             ),
-            models.Index(fields=["integration", "dedup_key", "-id"], name="alert_newest_by_key"),
+            models.Index(
+                fields=["dedup_key", "integration", "-id"],
+                condition=Q(closed_at__isnull=False),
+                name="alert_newest_closed_by_key",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -109,7 +116,7 @@ class AlertReceipt(models.Model):
     """Which receipt said what about which alert."""
 
     alert = models.ForeignKey(Alert, models.PROTECT, related_name="receipt_links")
-    receipt = models.ForeignKey(Receipt, models.PROTECT, related_name="alert_links")
+    receipt = models.ForeignKey(Receipt, models.PROTECT, related_name="alert_links", db_index=False)
     status = models.CharField(max_length=10, help_text="opened, updated, duplicate, resolved or suppressed.")
 
     class Meta:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
+import psycopg
 from django.db import connection
 
 AlertKey = tuple[int, str]  # integration, dedup key
@@ -38,12 +39,15 @@ class ReceiptRow(NamedTuple):
 
 
 def insert_receipts(rows: Sequence[ReceiptRow]) -> list[int]:
-    """Their ids, in the same order: the sort comes before the numbering."""
-    with connection.cursor() as cursor:
+    """Their ids, in the same order: the sort comes before the numbering.
+
+    Bodies travel as binary parameters, past Django's cursor, which would write them out as hexadecimal text.
+    """
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(
             "INSERT INTO incidents_receipt (integration_id, received_at, body, content_type, status, error)"
             " SELECT integration_id, received_at, body, content_type, status, error FROM"
-            " unnest(%s::bigint[], %s::timestamptz[], %s::bytea[], %s::text[], %s::text[], %s::text[]) WITH ORDINALITY"
+            " unnest(%s::bigint[], %s::timestamptz[], %b::bytea[], %s::text[], %s::text[], %s::text[]) WITH ORDINALITY"
             " AS sent (integration_id, received_at, body, content_type, status, error, position)"
             " ORDER BY position RETURNING id",
             [list(column) for column in zip(*rows, strict=True)],
@@ -52,35 +56,37 @@ def insert_receipts(rows: Sequence[ReceiptRow]) -> list[int]:
 
 
 def newest_alerts(keys: Iterable[AlertKey]) -> list[AlertRow]:
-    """The newest alert of each key that ever had one: an open one is always newer than the closed ones."""
-    columns = [list(column) for column in zip(*keys, strict=True)]
-    if not columns:
+    """The open alert of each key, else the newest closed one; nothing for keys never seen."""
+    asked = list(keys)
+    if not asked:
         return []
+    columns = "id, integration_id, dedup_key, incident_id, firing, severity_sent, content_digest, closed_at IS NOT NULL"
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT alert.* FROM unnest(%s::bigint[], %s::text[]) AS asked (integration_id, dedup_key),"
-            " LATERAL (SELECT id, integration_id, dedup_key, incident_id, firing, severity_sent, content_digest,"
-            " closed_at IS NOT NULL FROM incidents_alert WHERE integration_id = asked.integration_id"
-            " AND dedup_key = asked.dedup_key ORDER BY id DESC LIMIT 1) AS alert",
-            columns,
+            "SELECT alert.* FROM jsonb_array_elements(%s::jsonb) AS asked, LATERAL ("  # noqa: S608 (a constant)
+            f"(SELECT {columns} FROM incidents_alert WHERE dedup_key = asked ->> 1"
+            " AND integration_id = (asked ->> 0)::bigint AND closed_at IS NULL) UNION ALL"
+            f" (SELECT {columns} FROM incidents_alert WHERE dedup_key = asked ->> 1"
+            " AND integration_id = (asked ->> 0)::bigint AND closed_at IS NOT NULL ORDER BY id DESC LIMIT 1)"
+            " LIMIT 1) AS alert",
+            [as_json(asked)],
         )
         return [AlertRow(*row) for row in cursor.fetchall()]
 
 
 def incidents_of_groups(groups: Iterable[AlertKey]) -> dict[AlertKey, int]:
     """(integration, group key) → the incident of its newest open alert."""
-    columns = [list(column) for column in zip(*groups, strict=True)]
-    if not columns:
+    asked = list(groups)
+    if not asked:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT asked.integration_id, asked.group_key, alert.incident_id"
-            " FROM unnest(%s::bigint[], %s::text[]) AS asked (integration_id, group_key),"
-            " LATERAL (SELECT incident_id FROM incidents_alert WHERE integration_id = asked.integration_id"
-            " AND group_key = asked.group_key AND closed_at IS NULL ORDER BY id DESC LIMIT 1) AS alert",
-            columns,
+            "SELECT asked ->> 0, asked ->> 1, alert.incident_id FROM jsonb_array_elements(%s::jsonb) AS asked,"
+            " LATERAL (SELECT incident_id FROM incidents_alert WHERE group_key = asked ->> 1"
+            " AND integration_id = (asked ->> 0)::bigint AND closed_at IS NULL ORDER BY id DESC LIMIT 1) AS alert",
+            [as_json(asked)],
         )
-        return {(integration_id, group_key): incident_id for integration_id, group_key, incident_id in cursor}
+        return {(int(integration_id), group_key): incident_id for integration_id, group_key, incident_id in cursor}
 
 
 def firing_counts(incident_ids: Sequence[int]) -> dict[int, int]:
@@ -147,11 +153,10 @@ def count_repeats(rows: Sequence[tuple[int, int, datetime, int | None]]) -> None
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE incidents_alert AS alert SET received_count = alert.received_count + said.count,"
-            " last_received_at = said.at, not_shown = coalesce(said.not_shown, alert.not_shown)"
-            " FROM unnest(%s::bigint[], %s::int[], %s::timestamptz[], %s::int[]) AS said (id, count, at, not_shown)"
-            " WHERE alert.id = said.id",
-            [list(column) for column in zip(*rows, strict=True)],
+            "UPDATE incidents_alert AS alert SET received_count = alert.received_count + (said ->> 1)::int,"
+            " last_received_at = (said ->> 2)::timestamptz, not_shown = coalesce((said ->> 3)::int, alert.not_shown)"
+            " FROM jsonb_array_elements(%s::jsonb) AS said WHERE alert.id = (said ->> 0)::bigint",
+            [as_json(rows)],
         )
 
 
@@ -162,8 +167,9 @@ def link_receipts(rows: Sequence[tuple[int, int, str]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO incidents_alertreceipt (alert_id, receipt_id, status)"
-            " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])",
-            [list(column) for column in zip(*rows, strict=True)],
+            " SELECT (said ->> 0)::bigint, (said ->> 1)::bigint, said ->> 2"
+            " FROM jsonb_array_elements(%s::jsonb) AS said",
+            [as_json(rows)],
         )
 
 
