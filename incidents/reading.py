@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Containers within containers, the outermost counted.
 DEEPEST = 64
@@ -29,8 +29,7 @@ class Said(StrEnum):
     HELD = "held"  # acknowledged, silenced, a test: told for the record, asks nobody for anything
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """Which deployment an alert means, in the sender's words; None where it did not say."""
 
     reference: str | None = None

@@ -17,7 +17,8 @@ def parse(body: Any, settings: Mapping[str, Any]) -> list[AlertSignal]:
     not_shown = body.get("truncatedAlerts")
     if not isinstance(not_shown, int) or isinstance(not_shown, bool) or not 0 <= not_shown < 2**31:
         not_shown = 0
-    return [signal(alert, body, group_key, not_shown, settings) for alert in body["alerts"]]
+    words = fields.vocabulary(settings, fields.FIELDS)
+    return [signal(alert, body, group_key, not_shown, words) for alert in body["alerts"]]
 
 
 def group_key_of(body: Mapping[str, Any]) -> str:
@@ -30,7 +31,7 @@ def group_key_of(body: Mapping[str, Any]) -> str:
 
 
 def signal(
-    alert: Any, group: Mapping[str, Any], group_key: str, not_shown: int, settings: Mapping[str, Any]
+    alert: Any, group: Mapping[str, Any], group_key: str, not_shown: int, words: fields.Vocabulary
 ) -> AlertSignal:
     """What one member of ``alerts`` says."""
     if not isinstance(alert, dict):
@@ -44,7 +45,7 @@ def signal(
         dedup_key=fields.bounded_key(fingerprint) if fingerprint else fields.derived_key(labels),
         said=Said.RESOLVED if status.lower() == "resolved" else Said.FIRING,
         title=fields.one_line(fields.text_or_none(title) or "Alert without a title"),
-        severity=fields.text_or_none(fields.find(places, fields.names_of("severity", settings, SEVERITY))) or "",
+        severity=fields.text_or_none(fields.find(places, words["severity"])) or "",
         started_at=fields.time_or_none(alert.get("startsAt")),
         ended_at=fields.time_or_none(alert.get("endsAt")),
         labels=labels,
@@ -52,12 +53,9 @@ def signal(
         links=fields.links([alert.get("generatorURL"), *annotations.values()]),
         group_key=group_key,
         not_shown=not_shown,
-        names=fields.names(places, settings),
-        header=fields.header(places, settings),
+        names=fields.names(places, words),
+        header=fields.header(places, words),
     )
-
-
-SEVERITY = {"severity": ("severity",)}
 
 
 def mapping(alert: Mapping[str, Any], name: str) -> dict[str, Any]:

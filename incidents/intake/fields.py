@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -17,7 +16,8 @@ TITLE_LENGTH = 300
 KEY_LENGTH = 300
 GROUP_KEY_LENGTH = 500
 #: What each thing is called unless an integration's ``settings["fields"]`` says otherwise; the first found counts.
-FIELDS: dict[str, tuple[str, ...]] = {
+type Vocabulary = dict[str, tuple[str, ...]]
+FIELDS: Vocabulary = {
     "reference": ("reference",),
     "bundle": ("bundle",),
     "agent": ("agent",),
@@ -29,20 +29,25 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "threshold": ("threshold",),
     "value": ("value", "current_value"),
     "window": ("window",),
+    "severity": ("severity",),
 }
 PLAIN_NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,17})?([eE][-+]?\d{1,3})?")
-Places = Sequence[Mapping[str, Any]]
+#: A whole address with a host, without blanks or the braces of a template left unexpanded.
+LINK = re.compile(r"https?://[^\s/?#{}<>\"]+[^\s{}<>\"]*", re.IGNORECASE)
+type Places = Sequence[Mapping[str, Any]]
 
 
-def names_of(what: str, settings: Mapping[str, Any], defaults: Mapping[str, tuple[str, ...]] = FIELDS) -> Sequence[str]:
-    """The field names that ``what`` may have under this integration."""
+def vocabulary(settings: Mapping[str, Any], defaults: Vocabulary) -> Vocabulary:
+    """The field names that each thing may have under this integration."""
     chosen = settings.get("fields")
-    own = chosen.get(what) if isinstance(chosen, Mapping) else None
-    if isinstance(own, str):
-        return (own,)
-    if isinstance(own, Sequence):
-        return tuple(name for name in own if isinstance(name, str))
-    return defaults.get(what, ())
+    if not isinstance(chosen, dict):
+        return defaults
+    own = {what: (names,) if isinstance(names, str) else names for what, names in chosen.items()}
+    return defaults | {
+        what: tuple(name for name in names if isinstance(name, str))
+        for what, names in own.items()
+        if isinstance(names, list | tuple)
+    }
 
 
 def find(places: Places, names: Iterable[str]) -> Any:
@@ -57,6 +62,8 @@ def find(places: Places, names: Iterable[str]) -> Any:
 
 def text_or_none(value: Any) -> str | None:
     """A scalar as text; None for nothing, blanks and containers."""
+    if type(value) is str:
+        return value.strip() or None
     if value is None or isinstance(value, dict | list):
         return None
     if isinstance(value, bool):
@@ -123,14 +130,7 @@ def number_or_text(value: Any) -> int | float | str | None:
 
 def is_link(value: Any) -> bool:
     """Whether this is a whole http(s) address and no template left unexpanded."""
-    if not isinstance(value, str) or not value.startswith(("http://", "https://", "HTTP://", "HTTPS://")):
-        return False
-    if any(mark.isspace() or mark in '{}<>"' for mark in value):
-        return False
-    try:
-        return bool(urlsplit(value).hostname)
-    except ValueError:
-        return False
+    return isinstance(value, str) and LINK.fullmatch(value) is not None
 
 
 def links(values: Iterable[Any]) -> tuple[str, ...]:
@@ -138,17 +138,26 @@ def links(values: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in values if is_link(value)))
 
 
-def names(places: Places, settings: Mapping[str, Any]) -> Names:
+def names(places: Places, words: Vocabulary) -> Names:
     """What the alert says about which deployment it means."""
-    kinds = ("reference", "bundle", "agent", "variant", "service", "environment")
-    return Names(*(text_or_none(find(places, names_of(what, settings))) for what in kinds))
+    return Names(*[text_or_none(find(places, words[what])) for what in NAMES])
 
 
-def header(places: Places, settings: Mapping[str, Any]) -> dict[str, Any]:
+def header(places: Places, words: Vocabulary) -> dict[str, Any]:
     """Metric, comparator, threshold, value and window as far as they were sent."""
     found: dict[str, Any] = {}
-    for what in ("metric", "comparator", "threshold", "value", "window"):
-        value = find(places, names_of(what, settings))
-        if value is not None:
-            found[what] = number_or_text(value) if what in ("threshold", "value") else text_or_none(value)
-    return {what: value for what, value in found.items() if value is not None}
+    for what, reader in HEADER:
+        value = find(places, words[what])
+        if value is not None and (value := reader(value)) is not None:
+            found[what] = value
+    return found
+
+
+NAMES = ("reference", "bundle", "agent", "variant", "service", "environment")
+HEADER = (
+    ("metric", text_or_none),
+    ("comparator", text_or_none),
+    ("threshold", number_or_text),
+    ("value", number_or_text),
+    ("window", text_or_none),
+)

@@ -10,7 +10,7 @@ from incidents.intake import fields
 from incidents.reading import AlertSignal, Said, Unreadable
 
 #: What each thing may be called; an integration's ``settings["fields"]`` replaces a line.
-FIELDS: dict[str, tuple[str, ...]] = fields.FIELDS | {
+FIELDS: fields.Vocabulary = fields.FIELDS | {
     "key": ("dedup_key", "fingerprint", "alert_id", "id"),
     "group": ("group_key", "group"),
     "title": ("title", "summary", "message", "trigger", "alertname", "name", "description"),
@@ -35,14 +35,15 @@ def parse(body: Any, settings: Mapping[str, Any]) -> list[AlertSignal]:
         alerts = body if isinstance(body, list) else [body]
     if not all(isinstance(alert, dict) for alert in alerts):
         raise Unreadable('This is not an alert: an object, a list of objects or {"alerts": [...]} is expected.')
-    return [signal(alert, envelope, settings) for alert in alerts]
+    words = fields.vocabulary(settings, FIELDS)
+    return [signal(alert, envelope, words) for alert in alerts]
 
 
-def signal(alert: Mapping[str, Any], envelope: Mapping[str, Any], settings: Mapping[str, Any]) -> AlertSignal:
+def signal(alert: Mapping[str, Any], envelope: Mapping[str, Any], words: fields.Vocabulary) -> AlertSignal:
     """What one object says; what it leaves out is taken from the envelope around it."""
 
     def named(what: str) -> Any:
-        return fields.find(places, fields.names_of(what, settings, FIELDS))
+        return fields.find(places, words[what])
 
     inner = [alert.get(name) for name in ("labels", "annotations", "details", "custom_details")]
     places = [alert, *(place for place in inner if isinstance(place, dict)), envelope]
@@ -55,7 +56,7 @@ def signal(alert: Mapping[str, Any], envelope: Mapping[str, Any], settings: Mapp
     if title is None and not alert:
         raise Unreadable("This is not an alert: the object is empty.")
     urls = named("url")
-    names = fields.names(places, settings)
+    names = fields.names(places, words)
     key = fields.text_or_none(named("key"))
     return AlertSignal(
         dedup_key=fields.bounded_key(key) if key else derived(alert, labels, title, names, urls),
@@ -70,7 +71,7 @@ def signal(alert: Mapping[str, Any], envelope: Mapping[str, Any], settings: Mapp
         links=fields.links(urls if isinstance(urls, list) else [urls]),
         group_key=fields.bounded_key(fields.text_or_none(named("group")) or "", fields.GROUP_KEY_LENGTH),
         names=names,
-        header=fields.header(places, settings),
+        header=fields.header(places, words),
     )
 
 

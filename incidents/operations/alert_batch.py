@@ -12,7 +12,7 @@ from incidents.models import Incident, Integration, Receipt
 from incidents.operations import alert_rows, grouping, opening, paging, timeline, whereabouts
 from incidents.operations.alert_case import Case, Newborn, Notes
 from incidents.operations.known_alert import Known, Outcome, digest_of
-from incidents.reading import AlertSignal, Said
+from incidents.reading import AlertSignal, Names, Said
 from rollouts.models import Deployment
 
 if TYPE_CHECKING:
@@ -34,15 +34,17 @@ class Batch:
         self.newborn: list[Case] = []
         self.by_deployment: dict[int, list[Case]] = {}
         self.by_group: dict[alert_rows.AlertKey, Case] = {}
+        self.places: dict[tuple[int, Names], list[whereabouts.Place]] = {}
         self.deployments: dict[whereabouts.Place, Deployment] = {}
 
     def run(self) -> tuple[list[int], list[list[Outcome]]]:
         """Receipt ids and, per request, what each of its alerts came to."""
-        self.deployments = whereabouts.find(
-            place
-            for request, signal in self.signals()
-            for place in whereabouts.places(signal.names, self.integrations[request.integration_id].settings)
-        )
+        for request, signal in self.signals():
+            asked = (request.integration_id, signal.names)
+            if asked not in self.places:
+                settings = self.integrations[request.integration_id].settings
+                self.places[asked] = list(whereabouts.places(signal.names, settings))
+        self.deployments = whereabouts.find(place for places in self.places.values() for place in places)
         if any(request.reading.signals for request in self.requests):
             grouping.lock(
                 integrations={request.integration_id for request, _ in self.signals()},
@@ -104,8 +106,7 @@ class Batch:
                 case.firing = counts.get(pk, 0)
 
     def deployment_of(self, request: Request, signal: AlertSignal) -> Deployment | None:
-        settings = self.integrations[request.integration_id].settings
-        for place in whereabouts.places(signal.names, settings):
+        for place in self.places[request.integration_id, signal.names]:
             if place in self.deployments:
                 return self.deployments[place]
         return None
