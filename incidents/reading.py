@@ -46,6 +46,9 @@ class Names(NamedTuple):
         return self.reference or self.bundle or agent or self.service
 
 
+NOTHING_NAMED = Names()
+
+
 @dataclass(frozen=True, slots=True)
 class AlertSignal:
     """One alert of one request, as sent: what is None or empty was not sent."""
@@ -62,7 +65,7 @@ class AlertSignal:
     links: tuple[str, ...] = ()
     group_key: str = ""  # scoped by receiver; of this integration
     not_shown: int = 0
-    names: Names = Names()
+    names: Names = NOTHING_NAMED
     header: Mapping[str, Any] = field(default_factory=dict)  # metric, comparator, threshold, value, window
 
     @property

@@ -128,6 +128,8 @@ def ensure_template() -> str:
         with pointed_at(unfinished):
             call_command("migrate", verbosity=0, interactive=False)
             connection.close()
+        # A library that installed something may hold its connection until it is collected.
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [unfinished])
         admin.execute(
             sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(unfinished), sql.Identifier(name))
         )
