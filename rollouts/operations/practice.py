@@ -17,7 +17,7 @@ from accounts.permissions import Permission, require
 from rollouts import signals
 from rollouts.models import Agent, AgentRun, Environment, Invocation, PracticeRun
 from rollouts.operations import epoch
-from rollouts.practice.bundles import KEY
+from rollouts.practice.bundles import BAD, KEY
 from rollouts.practice.monitor import THRESHOLD
 
 #: How long the fleet lives before it rests; starting its process or waking it gives it as long again.
@@ -38,6 +38,7 @@ class PracticeStatus:
     threshold: float
     window_seconds: float | None
     firing: bool
+    bad_instances: int
     queued: int
     retried: int
     retried_refunded: int
@@ -183,6 +184,7 @@ def _describe(run: PracticeRun, at: datetime) -> PracticeStatus:
         "rate": told.get("rate"),
         "window_seconds": told.get("window_seconds"),
         "firing": bool(told.get("firing_since")),
+        "bad_instances": int((told.get("versions") or {}).get(BAD, 0)),
         "queued": int(told.get("queued") or 0),
         "retried": int(counts.get("retried") or 0),
         "retried_refunded": int(counts.get("retried_refunded") or 0),
@@ -211,13 +213,12 @@ def _sentence(state: str, phase: str, facts: dict[str, Any]) -> str:
         return f"Twenty simulated agents answer customers; a new version goes live within a minute.{now}"
     if not percent:
         return "The simulated agents hand every refund to a human: nothing to measure."
-    if rate < THRESHOLD:
-        return f"A simulated agent refuses refunds: success {percent}, {facts['queued']} wait. Open the incident."
+    if facts["bad_instances"]:
+        what = "Open the incident and roll back." if facts["firing"] else "Its monitor will raise an alert."
+        return f"The simulated agent refuses refunds: success {percent}, {facts['queued']} wait. {what}"
     if facts["retried"]:
-        return (
-            f"Refund success {percent}. {facts['retried_refunded']} of {facts['retried']} refused refunds, "
-            "tried again, have gone through."
-        )
+        went = f"{facts['retried_refunded']} of {facts['retried']} refused refunds, tried again, have gone through."
+        return f"Refund success {percent}{' and recovering' if facts['firing'] else ''}. {went}"
     return f"Twenty simulated agents answer customers. Refund success {percent}."
 
 

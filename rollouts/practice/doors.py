@@ -37,7 +37,7 @@ class Pace:
     poll: float = 2.0  # each instance asks for its bundle
     heartbeat: float = 2.0
     repeat: float = 30.0  # a firing alert is sent again
-    customers: float = 20.0  # per second, over the whole fleet
+    customers: float = 24.0  # per second, over the whole fleet
     retries: float = 25.0  # per second, while refused refunds wait
 
 

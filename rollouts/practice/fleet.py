@@ -99,7 +99,7 @@ class Fleet:
             instance.bundle = agent.read(value)
 
     async def serve(self) -> None:
-        """The customers of one tick, each at some instance; refused refunds are tried where another bundle runs."""
+        """The customers of one tick, each at some instance; refused refunds again once what refused them is gone."""
         ready = [instance for instance in self.instances if instance.bundle is not None]
         if not ready or self.phase == "setup":
             return
@@ -109,15 +109,14 @@ class Fleet:
             self.answer(self.dice.choice(ready), self.next_order)
             self.next_order += 1
         self.owing_retries = min(self.owing_retries + self.pace.retries * TICK, self.pace.retries)
-        while self.owing_retries >= 1:
-            self.owing_retries -= 1
-            instance = self.dice.choice(ready)
-            if instance.bundle is None or not instance.bundle.may_refund:
-                continue
-            waiting = self.queue.take_for(instance.bundle.digest)
+        able = [instance for instance in ready if instance.bundle is not None and instance.bundle.may_refund]
+        running = {instance.bundle.digest for instance in ready if instance.bundle is not None}
+        while able and self.owing_retries >= 1:
+            waiting = self.queue.take(running)
             if waiting is None:
-                continue
-            self.answer(instance, waiting.number, retry=True)
+                break
+            self.owing_retries -= 1
+            self.answer(self.dice.choice(able), waiting.number, retry=True)
 
     def answer(self, instance: Instance, number: int, *, retry: bool = False) -> None:
         """One customer at one instance: what happens, what is counted, what is told."""

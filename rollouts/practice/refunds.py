@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -40,11 +40,12 @@ class Order:
 
 @lru_cache(maxsize=64)
 def hundred(block: int) -> list[int]:
-    """The amounts of one hundred orders, shuffled: every hundred has the same mixture."""
+    """The amounts of one hundred orders: each kind spread evenly, so that any stretch has nearly the same mixture."""
     dice = random.Random(block)
-    amounts = [dice.randint(low, high) for count, low, high in SPREAD for _ in range(count)]
-    dice.shuffle(amounts)
-    return amounts
+    placed = [
+        ((nth + dice.random()) / count, dice.randint(low, high)) for count, low, high in SPREAD for nth in range(count)
+    ]
+    return [amount for _, amount in sorted(placed)]
 
 
 def order(number: int) -> Order:
@@ -85,9 +86,9 @@ class RetryQueue:
         self._waiting.append((number, refused_by))
         return True
 
-    def take_for(self, digest: str) -> Order | None:
-        """The longest waiting refund, if another bundle than ``digest`` refused it: the same one would again."""
-        if self._waiting and self._waiting[0][1] != digest:
+    def take(self, running: Container[str]) -> Order | None:
+        """The longest waiting refund, once the bundle that refused it is not among ``running`` (digests)."""
+        if self._waiting and self._waiting[0][1] not in running:
             return order(self._waiting.popleft()[0])
         return None
 

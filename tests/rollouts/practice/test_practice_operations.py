@@ -183,7 +183,9 @@ def test_a_report_needs_the_fleets_scope_and_a_bounded_size() -> None:
     [
         ({}, "are starting"),
         ({"phase": "healthy", "rate": 0.98}, "within a minute"),
-        ({"phase": "released", "rate": 0.71, "queued": 200}, "success 71 %, 200 wait"),
+        ({"phase": "released", "rate": 0.9, "queued": 9, "versions": {"2.1.0": 20}}, "9 wait. Its monitor will"),
+        ({"phase": "released", "rate": 0.71, "firing_since": "t", "versions": {"2.1.0": 20}}, "71 %, 0 wait. Open"),
+        ({"phase": "released", "rate": 0.8, "firing_since": "t", "versions": {"2.0.3": 20}}, "success 80 %."),
         ({"phase": "released", "rate": 0.98, "counts": {"retried": 200, "retried_refunded": 200}}, "200 of 200"),
         ({"phase": "released", "rate": None}, "to a human"),
     ],
