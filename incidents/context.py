@@ -84,4 +84,5 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         "major": major,
         "major_place": place_of(request),
         "practice": SimpleLazyObject(practice.status) if signed_in else None,
+        "practice_offer": SimpleLazyObject(practice.may_start) if signed_in and request.user.is_staff else False,
     }

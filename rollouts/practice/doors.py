@@ -28,9 +28,9 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast the story goes, in seconds of true time; the defaults raise the alert after about 70 s."""
+    """How fast the story goes, in seconds of true time; the defaults raise the alert after about a minute."""
 
-    baseline: float = 40.0  # healthy under the first version before the second is promoted
+    baseline: float = 30.0  # healthy under the first version before the second is promoted
     window: float = 20.0  # the monitor's rolling window
     bad_for: float = 25.0  # below the threshold that long, then the alert fires
     good_for: float = 4.0
