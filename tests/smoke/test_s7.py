@@ -131,13 +131,15 @@ def live_through(workbench: Workbench, story: Story, visitor: Visitor) -> None:
     assert visitor.offers(f"/i/{ref}/acknowledge/")
     visitor.press(f"/i/{ref}/acknowledge/")
     assert story.incidents()[0]["step"] == "triage"
-    triage = visitor.open(f"/i/{ref}/triage/")
-    failed = re.search(r"([\d\s]+) failed of ([\d\s]+) runs", triage)
+    triage = visitor.open(f"/i/{ref}/triage/?evidence=1")
+    failed = re.search(r"([\d\s]+) failed of ([\d\s]+),", triage)
     assert failed, triage
     bad, total = (int(re.sub(r"\D", "", number)) for number in failed.groups())
     assert 0.1 < bad / total < 0.31
     assert "2.1.0" in triage
     assert "refund_over_agent_limit" in triage
+    assert "The numbers say: it would stop the bleed" in triage
+    visitor.open(f"/i/{ref}/triage/")
     visitor.press(f"/i/{ref}/triage/answer/", rollback_answer="stop_the_bleed", step="triage")
     visitor.press(f"/i/{ref}/triage/answer/", branch="version", step="triage")
     workbench.eventually(lambda: story.practice()["queued"] == 200, 20)
