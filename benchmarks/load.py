@@ -74,11 +74,12 @@ class Load:
         return time.perf_counter() - began
 
 
-def main(port: int, path: str, bodies: Path, connections: int, seconds: float) -> None:
-    """Print ``{"seconds", "statuses", "milliseconds"}``."""
+def main(port: int, path: str, bodies: Path, connections: int, seconds: float, header: str = "") -> None:
+    """Print ``{"seconds", "statuses", "milliseconds"}``. ``header`` is one more header line."""
     import uvloop
 
-    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: "
+    more = f"{header}\r\n" if header else ""
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\n{more}Content-Type: application/json\r\nContent-Length: "
     requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies.read_bytes().splitlines()]
     load = Load(requests, connections, seconds)
     took = uvloop.run(load.run(port))
@@ -86,4 +87,4 @@ def main(port: int, path: str, bodies: Path, connections: int, seconds: float) -
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
+    main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]), *sys.argv[6:])

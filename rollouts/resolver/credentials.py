@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 
-from accounts import clock
 from rollouts.resolver.http import Refused, Scope, header, json_answer
 from rollouts.resolver.state import Environment, Grant, State
 
@@ -32,9 +32,9 @@ def basic_password(scope: Scope) -> str:
     return pair.partition(b":")[2].decode("latin-1")
 
 
-def grant_for(state: State, secret: str, *, challenge: bytes = b"Bearer") -> Grant:
+def grant_for(state: State, secret: str, now: datetime, *, challenge: bytes = b"Bearer") -> Grant:
     """What ``secret`` allows; raises Refused with 401, or 403 for a secret that is made for another door."""
-    grant = state.grant_of(secret, clock.now()) if secret else None
+    grant = state.grant_of(secret, now) if secret else None
     if grant is not None:
         return grant
     if secret.startswith("lgt_"):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from accounts import clock
 from rollouts.resolver import credentials
 from rollouts.resolver.feed import Feed
 from rollouts.resolver.http import JSON, NO_STORE, Answer, Receive, Refused, Scope, Send, json_answer
@@ -33,7 +34,7 @@ class Prompts:
         if state is None:
             raise Refused(not_yet(self._feed))
         secret = credentials.basic_password(scope)
-        grant = credentials.grant_for(state, secret, challenge=CHALLENGE)
+        grant = credentials.grant_for(state, secret, clock.now(), challenge=CHALLENGE)
         environment = credentials.environment_of(state, grant)
         if scope["method"] != "GET":
             sentence = "Labels and prompts move by pushing and promoting bundles, not through this door."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -28,9 +29,10 @@ from rollouts.resolver.http import (
     read_body,
 )
 from rollouts.resolver.sightings import Sightings, storable
-from rollouts.resolver.state import Caller, Environment, Grant, Served
+from rollouts.resolver.state import SUFFIXES, Caller, Environment, Grant
 
 DEEPEST = 64
+ENABLED = SUFFIXES.index(".enabled")
 NAME_LENGTH, REGION_LENGTH = 200, 64
 #: How long a caller that was told of a newer epoch is kept until this process has it too.
 CATCH_UP_SECONDS = 0.5
@@ -83,56 +85,55 @@ class Evaluator:
 
     async def one(self, scope: Scope, receive: Receive, send: Send, key: str) -> None:
         """``POST /ofrep/v1/evaluate/flags/<key>``"""
-        _, environment = self._allowed(scope)
-        context = parse(await body_of(scope, receive, key), key)
+        now = clock.now()
+        _, environment = self._allowed(scope, now)
+        context = parse(await body_of(receive, key), key)
+        caller = context.caller
         flag = environment.flags.get(key)
         if flag is None:
             raise Refused(not_found(key, f"No bundle of {environment.name} has this key."))
         served = flag.served
-        answer = served.answers(context.caller)[flag.place]
+        answer = served.answers(caller)[flag.place]
         if answer is None:
             sentence = f"{served.key} has no active version in {environment.name}: promote one first."
             raise Refused(not_found(key, sentence))
         await answer.send(send)
         if name := context.name:
-            self._saw(served, flag.place, name, context)
-
-    def _saw(self, served: Served, place: int, name: str, context: Context) -> None:
-        if place == 2:  # whether it may run says nothing about which version it has
-            self._sightings.touched(served, name, clock.now())
-        else:
-            self._sightings.fetched(served, name, context.caller.region, clock.now())
+            if flag.place == ENABLED:  # whether it may run says nothing about which version it has
+                self._sightings.touched(served, name, now)
+            else:
+                self._sightings.fetched(served, name, caller.region, now)
 
     async def all(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /ofrep/v1/evaluate/flags``; the ETag covers flags, epoch, context and what the key may see."""
-        grant, environment = self._allowed(scope)
-        body = await body_of(scope, receive)
+        now = clock.now()
+        grant, environment = self._allowed(scope, now)
+        body = await body_of(receive)
         context = parse(body)
+        caller = context.caller
         told = told_etag(scope)
         if told and told != environment.etag:
             if (epoch := epoch_of(told)) > environment.epoch:
                 await self._feed.wait_for_epoch(environment.name, epoch, CATCH_UP_SECONDS)
-            _, environment = self._allowed(scope)
+            _, environment = self._allowed(scope, now)
         etag = etag_for(environment, canonical(body), grant)
         if name := context.name:
             only = text(context.bundle) or text(context.agent)
-            self._sightings.fetched_all(environment, only, name, context.caller.region, clock.now())
+            self._sightings.fetched_all(environment, only, name, caller.region, now)
         agrees = not told or told == environment.etag
         if agrees and etag in (part.strip() for part in header(scope, b"if-none-match").split(b",")):
             await Answer(304, b"", ((b"etag", etag), NO_STORE)).send(send)
             return
-        await Answer(200, bulk_body(environment, context.caller, scope, grant), (JSON, NO_STORE, (b"etag", etag))).send(
-            send
-        )
+        await Answer(200, bulk_body(environment, caller, scope, grant), (JSON, NO_STORE, (b"etag", etag))).send(send)
 
-    def _allowed(self, scope: Scope) -> tuple[Grant, Environment]:
+    def _allowed(self, scope: Scope, now: datetime) -> tuple[Grant, Environment]:
         if scope["method"] != "POST":
             sentence = "Evaluation is a POST with a context."
             raise Refused(json_answer(405, {"errorDetails": sentence}, (b"allow", b"POST")))
         state = self._feed.state
         if state is None:
             raise Refused(not_yet(self._feed))
-        grant = credentials.grant_for(state, credentials.bearer_or_api_key(scope))
+        grant = credentials.grant_for(state, credentials.bearer_or_api_key(scope), now)
         return grant, credentials.environment_of(state, grant)
 
 
@@ -171,7 +172,7 @@ def refuse_deep(value: Any) -> None:
         raise TooDeep
 
 
-async def body_of(scope: Scope, receive: Receive, key: str | None = None) -> bytes:
+async def body_of(receive: Receive, key: str | None = None) -> bytes:
     """The body; raises Refused with 413 when it is too large."""
     try:
         return await read_body(receive)
@@ -204,7 +205,8 @@ def told_etag(scope: Scope) -> str:
     query = scope.get("query_string", b"")
     if not query:
         return ""
-    return parse_qs(query.decode("latin-1"), max_num_fields=20).get("flagConfigEtag", [""])[0]
+    found: str = parse_qs(query.decode("latin-1"), max_num_fields=20).get("flagConfigEtag", [""])[0]
+    return found
 
 
 def epoch_of(etag: str) -> int:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,8 +19,7 @@ from rollouts.resolver.snapshot import Activation, Deployment, Key, Snapshot, St
 SUFFIXES = ("", ".version", ".enabled")
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """What of an evaluation context changes an answer."""
 
     region: str = ""

@@ -97,9 +97,10 @@ class Streams:
             watcher.cancel()
 
     def _grant(self, state: State, scope: Scope, token: str) -> Grant:
-        if token and (found := state.stream_grant_of(token, clock.now())):
+        now = clock.now()
+        if token and (found := state.stream_grant_of(token, now)):
             return found
-        return credentials.grant_for(state, credentials.bearer_or_api_key(scope))
+        return credentials.grant_for(state, credentials.bearer_or_api_key(scope), now)
 
     def changed(self, before: State | None, after: State) -> None:
         """Tell every stream whose environment moved; end those whose key no longer stands."""

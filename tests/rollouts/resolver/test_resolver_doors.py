@@ -145,7 +145,7 @@ def test_keys_come_as_bearer_or_as_api_key(world: World) -> None:
 def test_without_a_known_key_nothing_is_told(world: World, secret: str) -> None:
     with world.resolver.client() as client:
         for path in (BULK, f"{BULK}/any"):
-            answer = client.post(path, json={}, headers={"X-API-Key": secret.encode()})
+            answer = client.post(path, json={}, headers=[(b"X-API-Key", secret.encode())])
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"] == "Bearer"
         assert client.get("/api/stream").status_code == 401

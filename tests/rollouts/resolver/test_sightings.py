@@ -162,6 +162,7 @@ def test_a_rollback_is_followed_until_every_living_instance_has_fetched_it(
     assert 0 < found.p50_ms <= found.p95_ms <= found.max_ms < 10_000
     first = Instance.objects.get(name=names[0])
     assert (first.version_number, first.epoch, first.region) == (1, rollback.epoch, "eu-west-1")
+    assert first.previous_seen_at is not None
     assert first.fetched_at > rollback.flipped_at > first.previous_seen_at
     assert str(where.pk) in {notice.payload for notice in told.notifies(timeout=1, stop_after=1)}
 
