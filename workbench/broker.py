@@ -61,7 +61,7 @@ def transport_options(dsn: str) -> dict[str, Any]:
         "polling_interval": 0.25,
         "notify_throttle_interval_ms": 0,
         "visibility_timeout": 120,
-        "pool_size": 4,
+        "pool_size": 1,  # a statement takes milliseconds; each connection more is 15 MB of a laptop
         "pool_timeout": 1.5,
     }
 

@@ -11,6 +11,10 @@ import time
 
 STEADY_SECONDS = 30.0  # a process that ran this long has not failed at starting
 LONGEST_WAIT = 30.0
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "workbench.settings",
+    "MALLOC_ARENA_MAX": "2",  # else glibc keeps an arena per thread
+}
 _writing = threading.Lock()
 
 
@@ -51,7 +55,7 @@ class Child:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "workbench.settings"},
+            env=ENVIRONMENT | os.environ | {"PYTHONUNBUFFERED": "1", "PGAPPNAME": f"lastgood {self.name}"},
             start_new_session=True,
         )
         self._pump = threading.Thread(target=self._pass_on, args=[self._process], daemon=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import beat_init
+from django.db import connection
 
 from accounts import clock
 from workbench.models import Tick
@@ -20,6 +21,10 @@ def tick() -> None:
 
 
 @beat_init.connect
-def tick_at_once(**kwargs: Any) -> None:
-    """A clock that has just started is not late: it need not wait for its first turn to say so."""
-    tick.delay()
+def begin(sender: Any, **kwargs: Any) -> None:
+    """A clock that has just started is not late: it need not wait for its first turn to say so.
+
+    Sent through the clock's own connection: another would open a second pool that stays.
+    """
+    connection.close_pool()  # Celery looked over the models; from here on the clock only sends
+    sender.scheduler.apply_entry(sender.scheduler.schedule["workbench.tick"], producer=sender.scheduler.producer)

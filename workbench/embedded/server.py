@@ -42,7 +42,14 @@ START_SECONDS = 120  # a long recovery is not a failure
 STOP_SECONDS = 20
 ORPHAN_SECONDS = 20  # how long backends of a killed server may hold its shared memory
 NO_PROCESS = 999_999_999  # above every system's highest process number
-SERVER_SETTINGS = {"listen_addresses": "", "max_connections": "200", "shared_buffers": "128MB"}
+SERVER_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    # A laptop's share: processes that one small database never needs.
+    "io_method": "sync",
+    "max_logical_replication_workers": "0",
+}
 
 
 class EmbeddedServer:
