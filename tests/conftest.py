@@ -88,9 +88,7 @@ def noon(clock: MovableClock) -> datetime:
 
 
 @pytest.fixture
-def start_workbench(
-    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
-) -> Iterator[Callable[..., Workbench]]:
+def start_workbench(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[..., Workbench]]:
     """``start_workbench("server", "worker", "clock")``: real processes on a fresh database; see tests/processes.py.
 
     Keywords: ``own_cluster=True`` gives it a PostgreSQL of its own (``workbench.postgres``), ``env={…}`` settings.
@@ -99,8 +97,7 @@ def start_workbench(
         stack.enter_context(django_db_blocker.unblock())
 
         def start(*roles: str, own_cluster: bool = False, env: dict[str, str] | None = None) -> Workbench:
-            folder = tmp_path_factory.mktemp("lastgood")
-            workbench = stack.enter_context(installed(folder, own_cluster=own_cluster, env=env))
+            workbench = stack.enter_context(installed(own_cluster=own_cluster, env=env))
             workbench.start(*roles)
             return workbench
 

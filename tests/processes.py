@@ -47,13 +47,12 @@ def free_port() -> int:
         return port
 
 
-def open_up(folder: Path) -> Path:
-    """Let other users traverse pytest's own folder (it makes them 0700), up to the system's temporary one."""
-    for parent in (folder, *folder.parents):
-        if parent == Path(tempfile.gettempdir()) or parent.stat().st_uid != folder.stat().st_uid:
-            break
-        parent.chmod(0o755)
-    return folder
+@contextlib.contextmanager
+def reachable_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user can reach when we are root. pytest closes its own, again at each start."""
+    with tempfile.TemporaryDirectory(prefix="lastgood-test-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 class Process:
@@ -216,12 +215,13 @@ FOREIGN = {"DATABASE_URL", "LASTGOOD_TOKEN", "LASTGOOD_URL", "HOST", "DEBUG", "A
 
 
 @contextlib.contextmanager
-def installed(folder: Path, *, own_cluster: bool = False, env: Mapping[str, str] | None = None) -> Iterator[Workbench]:
+def installed(*, own_cluster: bool = False, env: Mapping[str, str] | None = None) -> Iterator[Workbench]:
     """A prepared installation; with ``own_cluster`` also its PostgreSQL, which the test may stop and start."""
     with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(reachable_folder())
         server = None
         if own_cluster:
-            server = EmbeddedServer(open_up(folder), databases.UNSAFE_AND_FAST)
+            server = EmbeddedServer(folder, databases.UNSAFE_AND_FAST)
             server.start()
             stack.callback(server.stop)
             dsn: dict[str, Any] = {"dbname": "lastgood", "user": "postgres", "host": str(server.socket)}

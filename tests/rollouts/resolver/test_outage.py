@@ -18,9 +18,9 @@ FLAG = "/ofrep/v1/evaluate/flags/forge.version"
 
 
 @pytest.fixture(scope="module")
-def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
+def workbench() -> Iterator[Workbench]:
     """An installation with a PostgreSQL of its own and a bundle that ran 1.0.0, then 2.0.0."""
-    with installed(tmp_path_factory.mktemp("outage"), own_cluster=True) as made:
+    with installed(own_cluster=True) as made:
         made.start("server")
         for label in ("1.0.0", "2.0.0"):
             pushed = post(made, "/api/v1/bundles/forge/versions", body(label=label, text=f"You are {label}."))
