@@ -150,11 +150,11 @@ def summary(state: State, served: Served) -> dict[str, Any]:
 
 def labels_of(state: State, key: str, wanted: int) -> list[str]:
     """The labels of the environments where version ``wanted`` is active."""
-    return [
+    return sorted(
         LABEL_OF.get(environment.name, environment.name)
         for environment in state.environments.values()
         if (found := environment.bundles.get(key)) is not None and found.number == wanted
-    ]
+    )
 
 
 def commit_message(version: Version) -> str | None:
