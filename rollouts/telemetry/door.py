@@ -14,7 +14,7 @@ from accounts.middleware import ActorRequest
 from rollouts import access
 from rollouts.telemetry import otlp
 from rollouts.telemetry.otlp import Encoding
-from rollouts.telemetry.semantics import InvocationRow, invocation_of
+from rollouts.telemetry.semantics import InvocationRow, invocation_of, is_id
 from rollouts.telemetry.store import refusal_of_time, store
 
 #: Rows one request may bring; exporters send 512 at a time.
@@ -100,12 +100,9 @@ def keep(body: bytes, encoding: Encoding, environment: str) -> HttpResponse:
 def refusal_of_ids(row: InvocationRow) -> str | None:
     """Why a span cannot be told apart from others; None when it can."""
     for name, value, length in (("trace id", row.trace_id, 32), ("span id", row.span_id, 16)):
-        if len(value) != length or not HEX.issuperset(value) or not value.strip("0"):
+        if not is_id(value, length):
             return f"a span's {name} is not {length} hex digits other than zeros"
     return None
-
-
-HEX = frozenset("0123456789abcdef")
 
 
 def encoding_of(request: HttpRequest) -> Encoding | None:

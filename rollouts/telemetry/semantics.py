@@ -17,6 +17,7 @@ from rollouts.telemetry.otlp import STATUS_ERROR, STATUS_OK, Attributes, Span
 from rollouts.telemetry.reading import count, first, mapping, money, parsed, text, texts
 
 LARGEST_NUMBER = 2**31 - 1
+HEX = frozenset("0123456789abcdef")
 
 OPERATION = ("gen_ai.operation.name", "llm.request.type")
 PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
@@ -194,7 +195,7 @@ def invocation_of(span: Span) -> InvocationRow | None:
         duration_ms=(span.end_ns - span.start_ns) / 1e6 if span.end_ns >= span.start_ns > 0 else None,
         trace_id=span.trace_id,
         span_id=span.span_id,
-        parent_span_id=span.parent_span_id if len(span.parent_span_id) == 16 else "",
+        parent_span_id=span.parent_span_id if is_id(span.parent_span_id, 16) else "",
         name=masked(span.name, 160)[:200],
         operation=operation,
         environment=environment_of(everything),
@@ -214,6 +215,11 @@ def invocation_of(span: Span) -> InvocationRow | None:
     kept = {name: span.resource[name] for name in RESOURCE_KEPT if name in span.resource}
     row.attributes = bounded({**kept, **said}, IN_COLUMNS)
     return row
+
+
+def is_id(value: str, length: int) -> bool:
+    """Whether ``value`` is lower-case hex of that length, and not the zeros that mean "none"."""
+    return len(value) == length and HEX.issuperset(value) and value.strip("0") != ""
 
 
 def moment(nanoseconds: int) -> datetime:

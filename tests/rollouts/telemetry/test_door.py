@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from hypothesis import HealthCheck, given
+from hypothesis import settings as budget
+from hypothesis import strategies as st
 
 from accounts import clock
 from accounts.actors import Actor
@@ -21,6 +24,7 @@ from accounts.operations import keys
 from rollouts.models import AgentRun, Invocation
 from rollouts.telemetry import door
 from rollouts.telemetry.partitions import ensure_partitions
+from rollouts.telemetry.semantics import COST, IN_COLUMNS, TOOL_ARGUMENTS
 from tests.factories.accounts import CLOCKWORK, UserFactory, token
 from tests.spans import Sender, request, span
 
@@ -143,6 +147,30 @@ def test_hostile_text_stays_text(sender: Sender) -> None:
     found = Invocation.objects.get()
     kept = hostile.replace("\x00", "\ufffd")
     assert (found.name, found.tool_name, found.error_message, found.attributes["note"]) == (kept, kept, kept, kept)
+
+
+NAMES = [*sorted(IN_COLUMNS), *COST, *TOOL_ARGUMENTS, "gen_ai.output.messages", "gen_ai.evaluation.name", "note"]
+ODD = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=40),
+    st.sampled_from(["\x00", "0" * 300, "{}", "[[]]", '{"total": "x"}', "-1", "1e400", "\ud7ff\x00", "a/b/c/d", "k@"]),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=3),
+)
+ATTRIBUTES = st.dictionaries(st.sampled_from(NAMES), ODD, max_size=8)
+
+
+@budget(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=ATTRIBUTES, told=ATTRIBUTES, parent=st.text(max_size=20), status=st.integers(-3, 9), text=ODD)
+def test_whatever_a_span_says_it_is_taken(
+    sender: Sender, said: Any, told: Any, parent: str, status: int, text: Any
+) -> None:
+    events = [(name, told) for name in ("gen_ai.evaluation.result", "exception", "feature_flag.evaluation")]
+    made = span(
+        {"gen_ai.operation.name": "chat"} | said, parent=parent, status=status, message=str(text), events=events
+    )
+    assert sender.post(request(made, resource=told)).json() == {}
 
 
 def test_logs_and_metrics_are_said_not_to_be_taken(sender: Sender) -> None:
