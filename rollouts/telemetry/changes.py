@@ -25,6 +25,8 @@ from rollouts.telemetry.facts import (
 if TYPE_CHECKING:
     from rollouts.telemetry.questions import Telemetry
 
+#: A change this little after a moment counts as before it: the moment is by a sender's clock, the change by ours.
+CLOCKS_DIFFER = timedelta(seconds=30)
 #: Rows of each kind that are looked at; what is beyond is further away than anybody reads.
 MOST = 50
 #: Fewer runs of a version than this say nothing about its rate.
@@ -36,18 +38,18 @@ def changes_before(
     telemetry: Telemetry, bundle_key: str, environment: str, before: datetime, *, lookback: timedelta, limit: int
 ) -> tuple[Change, ...]:
     """Everything that moved for this agent in ``environment``, nearest to ``before`` first."""
-    since = before - lookback
+    since, until = before - lookback, before + CLOCKS_DIFFER
     keys = list(Bundle.objects.filter(agent__bundles__key=bundle_key).values_list("key", flat=True)) or [bundle_key]
     found = [
-        *_activations(keys, environment, since, before),
-        *_stops(keys, environment, since, before),
-        *_gates(keys, since, before),
-        *_models(telemetry, Window(bundle_key, environment, since, before)),
+        *_activations(keys, environment, since, until),
+        *_stops(keys, environment, since, until),
+        *_gates(keys, since, until),
+        *_models(telemetry, Window(bundle_key, environment, since, until)),
     ]
     return tuple(
         replace(
             change,
-            minutes_before=(before - change.at).total_seconds() / 60,
+            minutes_before=max(0.0, (before - change.at).total_seconds() / 60),
             same_bundle=change.bundle_key == bundle_key,
         )
         for change in sorted(found, key=lambda change: change.at, reverse=True)[:limit]
@@ -167,7 +169,7 @@ def rollback_would(
     parts = parts_between(target, active)
     suspect, reverted = _suspect(shared.differences, active, target, parts)
     advice, because = _advise(active.label, target.label, active_runs, active_failed, target_runs, target_failed)
-    sentences = [because, f"Going back changes {listed(parts)}." if parts else "Going back changes no behaviour."]
+    sentences = [because, f"Going back changes the {listed(parts)}." if parts else "Going back changes no behaviour."]
     if reverted is False:
         sentences.append(f"Bad runs share {suspect}, which is the same in both versions.")
         if advice == "stop_the_bleed" and suspect.startswith(("region", "instance")):

@@ -263,10 +263,19 @@ def test_what_changed_is_told_nearest_first_with_the_parts(clock: MovableClock, 
     assert [change.at for change in found] == sorted((change.at for change in found), reverse=True)
     roll_back(where, actor=person(SiteRole.RESPONDER))
     stop(where, actor=person(SiteRole.RESPONDER), reason="hold on")
-    clock.advance(minutes=1)
+    clock.advance(minutes=2)
     kinds = [change.kind for change in questions.changes_before(KEY, "prod", clock.now())]
     assert {ChangeKind.ROLLBACK, ChangeKind.STOP, ChangeKind.GATE} <= set(kinds)
-    assert all(change.at <= asked for change in questions.changes_before(KEY, "prod", asked))
+    assert all(change.at <= asked + timedelta(seconds=30) for change in questions.changes_before(KEY, "prod", asked))
+
+
+def test_a_sender_whose_clock_is_a_little_behind_is_still_told_what_came_before(noon: datetime) -> None:
+    where = running("2.0.3")
+    assert where.activated_at is not None
+    a_little, too_much = where.activated_at - timedelta(seconds=20), where.activated_at - timedelta(seconds=40)
+    nearest = questions.changes_before(KEY, "prod", a_little)[0]
+    assert (nearest.to_label, nearest.minutes_before) == ("2.0.3", 0.0)
+    assert questions.changes_before(KEY, "prod", too_much) == ()
 
 
 def test_three_weeks_are_looked_back_and_not_only_to_the_last_deploy(clock: MovableClock, noon: datetime) -> None:
@@ -316,7 +325,9 @@ def test_going_back_stops_the_bleed_when_the_new_version_fails_more(clock: Movab
     assert (found.advice, found.active_label, found.target_label) == ("stop_the_bleed", "2.1.0", "2.0.3")
     assert (found.active_failed_share, found.target_failed_share) == (0.29, 0.02)
     assert found.parts_reverted == ("prompt",)
-    assert found.sentence == ("2.1.0 failed 29 % of 100 runs; 2.0.3 failed 2.0 % of 200. Going back changes prompt.")
+    assert found.sentence == (
+        "2.1.0 failed 29 % of 100 runs; 2.0.3 failed 2.0 % of 200. Going back changes the prompt."
+    )
 
 
 def test_going_back_does_not_help_when_both_fail_alike(clock: MovableClock, noon: datetime) -> None:
