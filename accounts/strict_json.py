@@ -28,6 +28,17 @@ def load(raw: bytes) -> Any:
         raise UnreadableJson("The body holds a number that is too long.") from None
 
 
+def storable(text: str) -> str:
+    """``text``, if PostgreSQL can hold it. For pydantic fields: a stray character is then a finding, not a failure."""
+    if "\0" in text:
+        raise ValueError("The character U+0000 cannot be stored.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("Half of a surrogate pair cannot be stored.") from None
+    return text
+
+
 def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StrictStr
 
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.strict_json import storable
 from incidents import access, answers
 from incidents.answers import Answer
 from incidents.models import Incident, Receipt
@@ -33,13 +34,6 @@ from incidents.operations import reopen as reopening
 router = Router(tags=["incidents"])
 
 PAGE = 100
-
-
-def storable(text: str) -> str:
-    """PostgreSQL stores every character but NUL."""
-    if "\0" in text:
-        raise ValueError("The character U+0000 cannot be stored.")
-    return text
 
 
 Text = Annotated[StrictStr, Field(max_length=20_000), AfterValidator(storable)]

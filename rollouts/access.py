@@ -67,7 +67,7 @@ def get_bundle(actor: Actor | None, key: str) -> Bundle:
 def get_version(actor: Actor | None, key: str, number_or_label: str | int) -> BundleVersion:
     """A version by its number or its label; a label is never all digits, so the two cannot be confused."""
     bundle = get_bundle(actor, key)
-    text = str(number_or_label)
+    text = _storable(str(number_or_label))
     versions = BundleVersion.objects.select_related("bundle", "user").filter(bundle=bundle)
     if text.isascii() and text.isdigit():
         version = versions.filter(number=int(text)).first() if len(text) < 10 else None
@@ -83,7 +83,7 @@ def get_deployment(actor: Actor | None, key: str, environment: str) -> Deploymen
     _somebody(actor)
     deployment = (
         Deployment.objects.select_related("bundle__agent", "environment", "active", "standing_rollback")
-        .filter(bundle__key=_canonical(key), environment_id=environment)
+        .filter(bundle__key=_canonical(key), environment_id=_storable(environment))
         .first()
     )
     if deployment is None:
@@ -104,7 +104,7 @@ def get_rollback(actor: Actor | None, pk: int) -> Rollback:
 
 
 def get_leg(actor: Actor | None, rollback: int, kind: str) -> RollbackLeg:
-    leg = get_rollback(actor, rollback).legs.filter(kind=kind).first()
+    leg = get_rollback(actor, rollback).legs.filter(kind=_storable(kind)).first()
     if leg is None:
         raise NotFound(f"A rollback has no leg called {kind}; there are {', '.join(RollbackLeg.Kind.values)}.")
     return leg
@@ -115,7 +115,7 @@ def get_stop(actor: Actor | None, deployment: Deployment, scope: str) -> Stop:
     _somebody(actor)
     stop = (
         Stop.objects.select_related("kill_switch__deployment")
-        .filter(kill_switch__deployment=deployment, kill_switch__scope=scope)
+        .filter(kill_switch__deployment=deployment, kill_switch__scope=_storable(scope))
         .first()
     )
     if stop is None:
@@ -162,4 +162,9 @@ def _canonical(key: str) -> str:
     try:
         return str(parse_key(key))
     except ValueError:
-        return key.replace("\x00", "")
+        return _storable(key)
+
+
+def _storable(name: str) -> str:
+    """What a person or program asked for; PostgreSQL cannot even look for a NUL."""
+    return name.replace("\x00", "\N{REPLACEMENT CHARACTER}")

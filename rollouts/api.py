@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja import Body, Query, Router, Schema, Status
-from pydantic import ConfigDict, Field, StrictInt, StrictStr
+from pydantic import AfterValidator, ConfigDict, Field, StrictInt, StrictStr
 
 from accounts.actors import Actor
+from accounts.strict_json import storable
 from rollouts import access, answers, body_schema, diff, signals
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
@@ -21,8 +22,9 @@ from rollouts.operations.roll_forward import roll_forward as roll_forward_deploy
 router = Router(tags=["bundles and deployments"])
 
 Answer = dict[str, Any]
-Reason = Annotated[StrictStr, Field(max_length=10_000)]
-Room = Annotated[StrictStr, Field(max_length=32, description="The incident it was pressed in, such as INC-7.")]
+Text = Annotated[StrictStr, AfterValidator(storable)]
+Reason = Annotated[Text, Field(max_length=10_000)]
+Room = Annotated[Text, Field(max_length=32, description="The incident it was pressed in, such as INC-7.")]
 
 
 class Strict(Schema):
@@ -55,27 +57,25 @@ class RollForwardIn(Strict):
 
 
 class StopIn(Strict):
-    scope: StrictStr = Field(default="whole", description="whole, writes, region:<name>, tool:<name> or cohort:<name>")
+    scope: Text = Field(default="whole", description="whole, writes, region:<name>, tool:<name> or cohort:<name>")
     reason: Reason = ""
-    fallback: Annotated[StrictStr, Field(max_length=1_000)] = Field(
-        default="", description="What customers get instead."
-    )
+    fallback: Annotated[Text, Field(max_length=1_000)] = Field(default="", description="What customers get instead.")
     incident: Room = ""
 
 
 class ReleaseIn(Strict):
-    scope: StrictStr = "whole"
+    scope: Text = "whole"
     reason: Reason = ""
 
 
 class GateIn(Strict):
-    gate: StrictStr
-    state: StrictStr = Field(description="green or red")
+    gate: Text
+    state: Text = Field(description="green or red")
     detail: Reason = ""
 
 
 class LegIn(Strict):
-    state: StrictStr = Field(description="done or waived")
+    state: Text = Field(description="done or waived")
     reason: Reason = ""
 
 

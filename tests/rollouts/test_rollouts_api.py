@@ -267,3 +267,38 @@ def test_an_idempotency_key_answers_a_repeat_with_the_first_answer(caller: Calle
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json()
     assert again["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
+def test_text_that_cannot_be_stored_is_a_finding(caller: Caller, text: str) -> None:
+    running("1.0.0", "2.0.0")
+    for path in ("rollback", "stop", "roll-forward"):
+        answer = caller.post(f"/deployments/customer-service/prod/{path}", {"reason": text})
+        assert answer.status_code == 422
+    pushed = caller.post("/bundles/x/versions", body(text=text))
+    assert (pushed.status_code, pushed.json()["errors"][0]["path"]) == (422, "prompt.text")
+    assert not Rollback.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/bundles/a%00b",
+        "/bundles/customer-service/versions/%00",
+        "/bundles/customer-service/versions/99999999999999999999",
+        "/bundles/customer-service/diff?from=%00&to=1",
+        "/deployments/customer-service/%00",
+        "/rollbacks/99999999999999999999",
+    ],
+)
+def test_names_and_numbers_nobody_could_have_are_not_found(caller: Caller, path: str) -> None:
+    version()
+    assert caller.get(path).status_code == 404
+
+
+def test_numbers_beyond_any_column_are_refused(caller: Caller) -> None:
+    running("1.0.0", "2.0.0")
+    path = "/deployments/customer-service/prod"
+    assert caller.post(f"{path}/rollback", {"to": 10**30}).status_code == 409
+    assert caller.post(f"{path}/rollback", {"to": -1}).status_code == 409
+    assert caller.post(f"{path}/promote", {"number": 10**30}).status_code == 404
