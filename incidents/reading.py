@@ -13,8 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-#: Containers within containers, the outermost counted.
-DEEPEST = 64
+from accounts.strict_json import DEEPEST, deeper_than
 
 
 class Unreadable(Exception):
@@ -119,7 +118,7 @@ def decode(body: bytes) -> Any:
         raise Unreadable(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
     except ValueError as error:  # an integer with more digits than Python converts
         raise Unreadable(f"The body holds a number that cannot be read: {error}.") from None
-    if text.count("[") + text.count("{") > DEEPEST and _deeper_than(value, DEEPEST):
+    if text.count("[") + text.count("{") > DEEPEST and deeper_than(value, DEEPEST):
         raise Unreadable(f"The body is nested deeper than {DEEPEST} levels.")
     return _storable(value) if "\\u" in text else value
 
@@ -142,21 +141,6 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise Unreadable(f"The body holds a number that cannot be read: {text[:40]}.")
     return number
-
-
-def _deeper_than(value: Any, limit: int) -> bool:
-    level, depth = [value] if isinstance(value, dict | list) else [], 0
-    while level:
-        depth += 1
-        if depth > limit:
-            return True
-        level = [
-            child
-            for container in level
-            for child in (container.values() if type(container) is dict else container)
-            if type(child) is dict or type(child) is list
-        ]
-    return False
 
 
 def _storable(value: Any) -> Any:

@@ -11,6 +11,10 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()  # before the doors are imported: they use models
 
-from workbench.doors import Application, everything  # noqa: E402
+from django.conf import settings  # noqa: E402
 
-application = everything(cast(Application, django_application))  # the same protocol, typed a little differently
+from workbench.doors import Application, everything  # noqa: E402
+from workbench.turns import Turns  # noqa: E402
+
+pages = Turns(cast(Application, django_application), settings.DATABASE_POOL)  # the same protocol, typed differently
+application = everything(pages)

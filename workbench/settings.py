@@ -145,6 +145,7 @@ def parse_database_url(url: str) -> dict[str, Any]:
 
 
 EMBEDDED = not env_text("DATABASE_URL")
+DATABASE_POOL = env_int("DATABASE_POOL", 8)
 
 
 def default_database() -> dict[str, Any]:
@@ -156,9 +157,9 @@ def default_database() -> dict[str, Any]:
     else:
         chosen = parse_database_url(env_text("DATABASE_URL"))
     # A pool, because sync views under ASGI leak a connection per thread with persistent ones.
-    chosen["OPTIONS"] = {
-        "pool": {"min_size": 0, "max_size": env_int("DATABASE_POOL", 8), "timeout": 5, "max_idle": 60}
-    } | chosen.get("OPTIONS", {})
+    chosen["OPTIONS"] = {"pool": {"min_size": 0, "max_size": DATABASE_POOL, "timeout": 5, "max_idle": 60}} | chosen.get(
+        "OPTIONS", {}
+    )
     return {"ENGINE": "django.db.backends.postgresql", "CONN_MAX_AGE": 0, **chosen}
 
 

@@ -6,8 +6,6 @@ import re
 from datetime import datetime
 from time import perf_counter
 
-from django.db import transaction
-
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
@@ -17,6 +15,7 @@ from accounts.permissions import Permission, require
 from rollouts import signals
 from rollouts.models import Deployment, KillSwitch, Stop
 from rollouts.operations import epoch
+from rollouts.operations.pointer import flips
 
 WHOLE = "whole"
 _SCOPE = re.compile(r"whole|writes|(region|tool|cohort):[^\s\x00-\x1f]{1,100}")
@@ -38,7 +37,7 @@ def stop(
     ]
 
 
-@transaction.atomic
+@flips
 def engage(
     deployment: Deployment,
     *,
@@ -84,7 +83,7 @@ def engage(
     return engaged, True
 
 
-@transaction.atomic
+@flips
 def release(stop: Stop, *, actor: Actor, reason: str = "", at: datetime | None = None) -> Stop:
     """Let go what was stopped; only a person may."""
     deployment = stop.kill_switch.deployment

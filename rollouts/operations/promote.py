@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from time import perf_counter
 
-from django.db import transaction
-
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
@@ -17,10 +15,11 @@ from rollouts import signals, stack
 from rollouts.models import Activation, BundleVersion, Deployment, Waiver
 from rollouts.operations import epoch, gates
 from rollouts.operations.activation import activate
+from rollouts.operations.pointer import flips
 from rollouts.snapshots import is_pinned
 
 
-@transaction.atomic
+@flips
 def promote(
     deployment: Deployment,
     version: BundleVersion,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from time import perf_counter
 
-from django.db import transaction
-
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
@@ -16,9 +14,10 @@ from rollouts import signals
 from rollouts.models import Activation, Deployment, Rollback
 from rollouts.operations import epoch
 from rollouts.operations.activation import activate
+from rollouts.operations.pointer import flips
 
 
-@transaction.atomic
+@flips
 def roll_forward(
     deployment: Deployment,
     *,

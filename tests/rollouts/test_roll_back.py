@@ -184,7 +184,7 @@ def test_every_move_is_announced_after_its_commit(django_capture_on_commit_callb
 
 def test_a_rollback_is_few_queries(django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
     where, actor = running("1.0.0", "2.0.0"), person()
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         roll_back(where, actor=actor)
 
 
