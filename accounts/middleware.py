@@ -108,6 +108,13 @@ def forbidden(request: HttpRequest, sentence: str) -> HttpResponse:
     return render(request, "403.html", {"sentence": sentence}, status=403)
 
 
+def form_of(request: HttpRequest) -> bytes:
+    """A sent form without its token against forgery, which differs on every drawing of the page."""
+    fields = request.POST.copy()
+    fields.pop("csrfmiddlewaretoken", None)
+    return fields.urlencode().encode()
+
+
 def once(
     request: HttpRequest, actor: Actor, key: str, answer: Callable[[HttpRequest], HttpResponseBase]
 ) -> HttpResponseBase:
@@ -118,7 +125,8 @@ def once(
     """
     user = actor.user.pk if actor.user else 0
     caller = f"token:{actor.token.pk}" if actor.token else f"user:{user}"
-    asked = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode() + request.body).hexdigest()
+    said = request.body if is_api(request) else form_of(request)
+    asked = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode() + said).hexdigest()
     at = clock.now()
     with transaction.atomic():
         row, fresh = IdempotencyKey.objects.select_for_update().get_or_create(

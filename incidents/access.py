@@ -10,7 +10,7 @@ from accounts.actors import Actor
 from accounts.errors import NotFound
 from accounts.models import User
 from accounts.permissions import Permission, declare, require
-from incidents.models import Incident, Receipt, TimelineEntry
+from incidents.models import Acknowledgement, Incident, Receipt, TimelineEntry
 from incidents.models.incident import IncidentQuerySet
 from rollouts.access import get_deployment
 from rollouts.models import Deployment
@@ -39,6 +39,8 @@ def register() -> None:
             "url:incidents:integrations": Permission.VIEW,
             "url:incidents:receipts": Permission.RESPOND,
             "url:incidents:replay": Permission.RESPOND,
+            "url:incidents:invite": Permission.ADMIN,
+            "url:incidents:issue": Permission.ADMIN,
             "url:incidents:roles": Permission.ADMIN,
             "url:incidents:revoke": Permission.ADMIN,
             "url:incidents:declare": Permission.RESPOND,
@@ -108,6 +110,15 @@ def get_room(actor: Actor | None, ref: str) -> Incident:
     incident = (
         Incident.objects.select_related(
             "acknowledged_by", "deployment__bundle__agent__team", "deployment__environment", "deployment__active"
+        )
+        .annotate(
+            held_since=models.Subquery(
+                Acknowledgement.objects.filter(
+                    incident=models.OuterRef("pk"), user=models.OuterRef("acknowledged_by"), lapsed_at=None
+                )
+                .order_by("-at")
+                .values("at")[:1]
+            )
         )
         .defer("deployment__active__body")
         .filter(ref=canonical_ref(ref) or "")

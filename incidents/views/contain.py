@@ -73,7 +73,7 @@ def waive(request: ActorRequest, ref: str) -> HttpResponse:
 def leg(request: ActorRequest, ref: str, kind: str) -> HttpResponse:
     """Say that a leg is done, or waive it by name with a reason."""
     visit = visit_of(request, ref, Step.CONTAIN)
-    rollback = shown_rollback(visit.incident)
+    rollback = shown_rollback(visit)
     found = rollback.legs.filter(kind=kind).first() if rollback else None
     if found is None:
         raise Http404

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef
 
-from accounts import clock
 from accounts.words import ago, duration, milliseconds
-from incidents.models import Branch, Incident, TimelineEntry
+from incidents.models import Branch, Incident, MachineMove, TimelineEntry
 from incidents.views.visit import Visit
 from rollouts import stack
 from rollouts.models import BundleVersion, Deployment, Instance, Propagation, Rollback, RollbackLeg, Stop
@@ -57,22 +56,45 @@ class Reach:
         return self.reached / self.instances if self.instances else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What the panel needs of a version's body, which may be megabytes."""
+
+    number: int
+    label: str
+    policy: str
+    tools: list[str]
+
+
 def plan(visit: Visit) -> dict[str, Any]:
     """From, to, and what stands beside the button before it is pressed."""
     deployment = visit.incident.deployment
     if deployment is None:
         return {"plan": Plan(why_not="The incident names no agent yet.")}
-    stops_first = visit.incident.branch in {Branch.DATA, Branch.USER}
+    key = str(deployment)
+    if deployment.standing_rollback_id:
+        return {"plan": Plan(key, deployment.active)}
     number = stack.last_good_number(deployment.stack)
     if deployment.active is None or number is None:
         why = "It has never had an active version." if deployment.active is None else "It is the only version left."
-        return {"plan": Plan(str(deployment), deployment.active, None, why_not=why, prefers_stop=True)}
+        return {"plan": Plan(key, deployment.active, why_not=why, prefers_stop=True)}
+    return {"plan": visit.once("plan", lambda: way_back(visit, deployment, number))}
+
+
+def way_back(visit: Visit, deployment: Deployment, number: int) -> Plan:
+    """The plan when there is something to go back to."""
     rows = {row.version.number: row for row in stack.view(deployment, visit.at)}
-    target = rows.get(number)
-    if target is None:
-        return {"plan": Plan(str(deployment), deployment.active, None, why_not="Its history is missing.")}
-    facts = [*stood(target, deployment, visit), *proven(deployment), *undoes_not(deployment)]
-    return {"plan": Plan(str(deployment), deployment.active, target.version, facts, prefers_stop=stops_first)}
+    target = rows[number]
+    active = sides(visit, deployment).get(deployment.stack[-1])
+    policy = active.policy if active else ""
+    facts = [
+        *stood(target, deployment, visit),
+        proven(latest_rollback(visit)),
+        IN_FLIGHT.get(policy, "no in-flight policy declared: calls that have begun may end either way"),
+        "does not undo what has already been sent or written",
+    ]
+    stops_first = visit.incident.branch in {Branch.DATA, Branch.USER}
+    return Plan(str(deployment), deployment.active, target.version, facts, prefers_stop=stops_first)
 
 
 def stood(target: stack.StackRow, deployment: Deployment, visit: Visit) -> list[str]:
@@ -88,47 +110,79 @@ def stood(target: stack.StackRow, deployment: Deployment, visit: Visit) -> list[
     return facts
 
 
-def proven(deployment: Deployment) -> list[str]:
+def proven(last: Rollback | None) -> str:
     """When rolling back was last seen to work here."""
-    last = deployment.rollbacks.only("flipped_at", "committed_ms").first()
     if last is None:
-        return ["no rollback here yet to measure by"]
-    return [f"last rollback here {ago(last.flipped_at)}, committed in {milliseconds(last.committed_ms)}"]
+        return "no rollback here yet to measure by"
+    return f"last rollback here {ago(last.flipped_at)}, committed in {milliseconds(last.committed_ms)}"
 
 
-def undoes_not(deployment: Deployment) -> list[str]:
-    """What the press leaves as it is."""
-    policy = ""
-    if deployment.active is not None:
-        stored = BundleVersion.objects.filter(pk=deployment.active.pk)
-        policy = str(stored.values_list("body__metadata__in_flight_policy", flat=True).first() or "")
-    return [
-        IN_FLIGHT.get(policy, "no in-flight policy declared: calls that have begun may end either way"),
-        "does not undo what has already been sent or written",
-    ]
+def sides(visit: Visit, deployment: Deployment) -> dict[int, Side]:
+    """The versions on top of the stack by number, without their bodies."""
+
+    def ask() -> dict[int, Side]:
+        rows = BundleVersion.objects.filter(
+            bundle_id=deployment.bundle_id, number__in=deployment.stack[-2:]
+        ).values_list("number", "label", "body__metadata__in_flight_policy", "body__tools")
+        return {
+            number: Side(number, label, str(policy or ""), [str(tool.get("name", "")) for tool in tools or []])
+            for number, label, policy, tools in rows
+        }
+
+    return visit.once("sides", ask)
+
+
+def instances(visit: Visit) -> list[Instance]:
+    """Who has been heard in the last hour."""
+    deployment = visit.incident.deployment
+    heard = Instance.objects.filter(deployment=deployment, last_seen_at__gte=visit.at - timedelta(hours=1))
+    return visit.once("instances", lambda: list(heard[:5_000]))
+
+
+def latest_rollback(visit: Visit) -> Rollback | None:
+    """The deployment's latest rollback, which is the standing one if any; ``here``: recorded in this incident."""
+    deployment, incident = visit.incident.deployment, visit.incident
+    if deployment is None:
+        return None
+    recorded = MachineMove.objects.filter(kind="rollback", object_id=OuterRef("pk"), incident=incident)
+    found = (
+        Rollback.objects.filter(deployment=deployment)
+        .select_related("from_version", "to_version", "activation__propagation")
+        .defer("from_version__body", "to_version__body")
+        .annotate(here=Exists(recorded))
+    )
+    return visit.once("latest_rollback", found.first)
+
+
+def shown_rollback(visit: Visit) -> Rollback | None:
+    """The rollback that stands, else the latest one when it belongs to this incident."""
+    found = latest_rollback(visit)
+    standing = visit.incident.deployment.standing_rollback_id if visit.incident.deployment else None
+    if found is None:
+        return None
+    return found if found.pk == standing or getattr(found, "here", False) else None
 
 
 def outcome(visit: Visit) -> dict[str, Any]:
     """The rollback that stands, how far it has got, and its legs; legs of an earlier one while they are open."""
-    incident = visit.incident
-    rollback = shown_rollback(incident)
-    if rollback is None:
+    incident, deployment = visit.incident, visit.incident.deployment
+    rollback = shown_rollback(visit)
+    if rollback is None or deployment is None:
         return {"rollback": None, "legs": [], "legs_closed": 0}
-    legs = list(rollback.legs.select_related("closed_by"))
+    legs = visit.once("legs", lambda: list(rollback.legs.select_related("closed_by")))
     closed = sum(leg.is_closed for leg in legs)
-    standing = incident.deployment is not None and incident.deployment.standing_rollback_id == rollback.pk
+    standing = deployment.standing_rollback_id == rollback.pk
     return {
         "rollback": rollback if standing else None,
-        "earlier_rollback": None if standing else rollback,
         "before_incident": rollback.flipped_at < incident.opened_at,
         "legs": legs,
         "legs_closed": closed,
         "legs_line": legs_line(legs, closed),
         "reach": reach(rollback, visit),
         "in_flight": IN_FLIGHT.get(rollback.in_flight_policy, "no policy was declared"),
-        "why": rollback.reason or said_why(incident),
+        "why": rollback.reason or visit.once("why", lambda: said_why(incident)),
         "reasons": REASONS,
-        "further": further(incident.deployment) if standing and incident.deployment else None,
+        "further": further(visit, deployment) if standing else None,
     }
 
 
@@ -138,27 +192,10 @@ def said_why(incident: Incident) -> str:
     return note.text.removeprefix(WHY) if note else ""
 
 
-def shown_rollback(incident: Incident) -> Rollback | None:
-    """The deployment's standing rollback, else the latest one recorded in this incident."""
-    deployment = incident.deployment
-    recorded = incident.machine_moves.filter(kind="rollback").values("object_id")
-    wanted = Q(pk__in=recorded)
-    if deployment is not None and deployment.standing_rollback_id:
-        wanted = Q(pk=deployment.standing_rollback_id)
-    return (
-        Rollback.objects.filter(wanted)
-        .select_related("from_version", "to_version", "activation__propagation")
-        .defer("from_version__body", "to_version__body")
-        .first()
-    )
-
-
-def further(deployment: Deployment) -> BundleVersion | None:
+def further(visit: Visit, deployment: Deployment) -> Side | None:
     """One version further back than the last good one, for when that is bad too."""
     number = stack.last_good_number(deployment.stack)
-    if number is None:
-        return None
-    return BundleVersion.objects.defer("body").filter(bundle_id=deployment.bundle_id, number=number).first()
+    return sides(visit, deployment).get(number) if number is not None else None
 
 
 def legs_line(legs: list[RollbackLeg], closed: int) -> str:
@@ -175,15 +212,13 @@ def reach(rollback: Rollback, visit: Visit) -> Reach:
     measured: Propagation | None = getattr(rollback.activation, "propagation", None)
     if measured is not None and measured.instances:
         return Reach(measured.instances, measured.reached, measured.p50_ms, measured.max_ms)
-    alive = Instance.objects.filter(deployment_id=rollback.deployment_id, last_seen_at__gte=visit.at - ALIVE)
-    fetched = [
-        (row.fetched_at - rollback.flipped_at).total_seconds() * 1000 if row.epoch >= rollback.epoch else None
-        for row in alive.only("epoch", "fetched_at")
-    ]
-    there = sorted(ms for ms in fetched if ms is not None)
-    return Reach(
-        len(fetched), len(there), there[len(there) // 2] if there else None, max(there[-1], 0.0) if there else None
+    alive = [each for each in instances(visit) if each.last_seen_at >= visit.at - ALIVE]
+    there = sorted(
+        max((each.fetched_at - rollback.flipped_at).total_seconds() * 1000, 0.0)
+        for each in alive
+        if each.epoch >= rollback.epoch
     )
+    return Reach(len(alive), len(there), there[len(there) // 2] if there else None, there[-1] if there else None)
 
 
 def stops(visit: Visit) -> dict[str, Any]:
@@ -191,30 +226,25 @@ def stops(visit: Visit) -> dict[str, Any]:
     deployment = visit.incident.deployment
     if deployment is None:
         return {"stops": [], "scopes": [], "fallback": ""}
-    engaged = list(
-        Stop.objects.filter(kill_switch__deployment=deployment, released_at=None).select_related("kill_switch")
+    known = list(
+        Stop.objects.filter(kill_switch__deployment=deployment)
+        .select_related("kill_switch")
+        .order_by(F("released_at").asc(nulls_first=True), "-pk")[:20]
     )
+    engaged = [stop for stop in known if stop.released_at is None]
     taken = {stop.kill_switch.scope for stop in engaged}
-    scopes = [(value, word) for value, word in scopes_of(deployment) if value not in taken]
-    known = deployment.kill_switches.exclude(fallback="").values_list("fallback", flat=True).first()
-    return {"stops": engaged, "scopes": scopes, "fallback": known or "a human"}
+    scopes = [(value, word) for value, word in scopes_of(visit, deployment) if value not in taken]
+    fallback = next((stop.kill_switch.fallback for stop in known if stop.kill_switch.fallback), "a human")
+    return {"stops": engaged, "scopes": scopes, "fallback": fallback}
 
 
-def scopes_of(deployment: Deployment) -> list[tuple[str, str]]:
-    """Writes, each region that is seen, each tool of the active version, the whole agent."""
-    regions = (
-        Instance.objects.filter(deployment=deployment, last_seen_at__gte=clock.now() - timedelta(hours=1))
-        .exclude(region="")
-        .order_by("region")
-        .values_list("region", flat=True)
-        .distinct()[:6]
-    )
-    active = deployment.active.pk if deployment.active else 0
-    stored = BundleVersion.objects.filter(pk=active).values_list("body__tools", flat=True).first()
-    tools = [str(tool["name"]) for tool in stored or [] if isinstance(tool, dict) and "name" in tool][:6]
+def scopes_of(visit: Visit, deployment: Deployment) -> list[tuple[str, str]]:
+    """Writes, each region that is heard, each tool of the active version, the whole agent."""
+    regions = sorted({each.region for each in instances(visit) if each.region})[:6]
+    active = sides(visit, deployment).get(deployment.stack[-1]) if deployment.stack else None
     return [
         ("writes", "Writes only"),
         *((f"region:{region}", f"Region {region}") for region in regions),
-        *((f"tool:{tool}", f"Tool {tool}") for tool in tools),
+        *((f"tool:{tool}", f"Tool {tool}") for tool in (active.tools if active else [])[:6] if tool),
         ("whole", "The whole agent"),
     ]

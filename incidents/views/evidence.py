@@ -43,7 +43,9 @@ class ChangeView:
 def window_of(incident: Incident, deployment: Deployment, at: datetime) -> Window:
     """From half an hour before the harm to the moment it was contained, at most six hours."""
     began = min(incident.started_at or incident.opened_at, incident.opened_at)
-    ended = min(incident.contained_at or incident.recovered_at or incident.resolved_at or at, at, began + LONGEST)
+    minute = at.replace(second=0, microsecond=0) + timedelta(minutes=1)  # so that looking again shows the same window
+    over = incident.contained_at or incident.recovered_at or incident.resolved_at
+    ended = min(over or minute, minute, began + LONGEST)
     since = began - BEFORE
     return Window(deployment.bundle.key, deployment.environment_id, since, max(ended, since + timedelta(minutes=1)))
 
@@ -141,7 +143,9 @@ def harm(visit: Visit) -> dict[str, Any]:
     deployment = visit.incident.deployment
     if deployment is None:
         return {"harm": None}
-    window = Window(deployment.bundle.key, deployment.environment_id, visit.at - BEFORE, visit.at)
+    until = visit.at.replace(microsecond=0)
+    until -= timedelta(seconds=until.second % 5)  # so that looking again at once shows the same
+    window = Window(deployment.bundle.key, deployment.environment_id, until - BEFORE, until)
     rate = questions.harm_rate(window, timedelta(seconds=30))
     if not any(bucket.total_runs for bucket in rate.series):
         return {"harm": None}

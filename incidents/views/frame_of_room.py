@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.urls import reverse
-
 from accounts.actors import Actor
 from accounts.permissions import Permission, allows
-from incidents.models import Incident, Responder, Status, Step
-from incidents.views.visit import Visit
+from incidents.models import Owed, Responder, Status, Step
+from incidents.views.visit import Visit, panel_url
 
 DUTY_WORDS = {
     Responder.Duty.COMMANDER: "Commander",
@@ -55,14 +53,15 @@ def head(visit: Visit) -> dict[str, Any]:
     """Who holds it, who has which duty, what is owed."""
     incident = visit.incident
     holders = {r.duty: r.user for r in incident.responders.filter(to_at=None).select_related("user")}
+    owed = list(incident.owed.filter(given_at=None))
     may_take = allows(visit.actor, Permission.RESPOND) and incident.step != Step.CLOSED
     return {
         "duties": [
             DutyView(duty.value, word, str(holders.get(duty, "")), can_take(visit.actor, holders.get(duty), may_take))
             for duty, word in DUTY_WORDS.items()
         ],
-        "owed": list(incident.owed.filter(given_at=None)),
-        "held_since": held_since(incident),
+        "owed": owed,
+        "severity_owed": any(debt.kind == Owed.Kind.SEVERITY for debt in owed),
         "status_tone": STATUS_TONES[Status(incident.status)],
     }
 
@@ -70,14 +69,6 @@ def head(visit: Visit) -> dict[str, Any]:
 def can_take(actor: Actor, holder: object, may_take: bool) -> bool:
     """A duty can be taken by a person who does not hold it and while nobody else does."""
     return may_take and actor.person is not None and holder is None
-
-
-def held_since(incident: Incident) -> datetime | None:
-    """When the present holder acknowledged."""
-    if incident.acknowledged_by_id is None:
-        return None
-    mine = incident.acknowledgements.filter(user=incident.acknowledged_by_id, lapsed_at=None)
-    return mine.values_list("at", flat=True).last()
 
 
 def rail(visit: Visit) -> dict[str, Any]:
@@ -93,8 +84,6 @@ def rail(visit: Visit) -> dict[str, Any]:
     steps = []
     for step, done_at, skipped_at, reason in facts:
         state = "done" if done_at else "skipped" if skipped_at else "running" if step == incident.step else "open"
-        name = "postmortem" if step == Step.DOCUMENT else "step"
-        args = [incident.ref] if step == Step.DOCUMENT else [incident.ref, step.value]
         steps.append(
             StepView(
                 step.value,
@@ -102,7 +91,7 @@ def rail(visit: Visit) -> dict[str, Any]:
                 state,
                 done_at or skipped_at,
                 reason,
-                reverse(f"incidents:{name}", args=args),
+                panel_url(incident, step),
                 step == visit.panel,
             )
         )

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -59,6 +59,7 @@ class Switchboard:
     def __init__(self) -> None:
         self.mailboxes: set[Mailbox] = set()
         self.listener: asyncio.Task[None] | None = None
+        self.ready = asyncio.Event()  # set while PostgreSQL is listened to
 
     def join(self, mailbox: Mailbox) -> None:
         self.mailboxes.add(mailbox)
@@ -93,11 +94,13 @@ class Switchboard:
                         for mailbox in self.mailboxes:
                             mailbox.put("incidents", "epoch", "timeline", "header", "legs", "act")
                     pause, first = 0.1, False
+                    self.ready.set()
                     async for notice in listening.notifies():
                         self.hand_out(notice.channel, notice.payload)
             except (psycopg.Error, OSError) as error:
                 logger.warning("The page stream lost the database and tries again: %s", error)
                 first = False
+                self.ready.clear()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
 
@@ -130,7 +133,7 @@ def events(request: HttpRequest) -> HttpResponseBase:
     )
 
 
-async def stream(mailbox: Mailbox) -> AsyncIterator[bytes]:
+async def stream(mailbox: Mailbox) -> AsyncGenerator[bytes, None]:
     """The bytes of one page's stream, until it goes away."""
     board = switchboard()
     board.join(mailbox)

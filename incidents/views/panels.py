@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from incidents.forms import PostmortemForm, ResolveForm
-from incidents.models import Branch, Diagnosis, Incident, Owed, RollbackAnswer, Severity, Step
+from incidents.models import Branch, Diagnosis, Incident, RollbackAnswer, Severity, Step
 from incidents.operations import exits as closing
+from incidents.views import containment
 from incidents.views.visit import Visit
 from rollouts.models import Deployment
 
@@ -25,8 +26,9 @@ BRANCH_CONSEQUENCES = {
 
 
 def order(visit: Visit) -> dict[str, Any]:
-    """The one thing to do next, whichever panel it stands in."""
-    return {"order": closing.do_next(visit.incident)}
+    """The one thing to do next, whichever panel it stands in; with what a rollback would do when it is that."""
+    found = closing.do_next(visit.incident)
+    return {"order": found} | (containment.plan(visit) if found.verb == "roll back" else {})
 
 
 def exits(visit: Visit) -> dict[str, Any]:
@@ -58,7 +60,6 @@ def detect(visit: Visit) -> dict[str, Any]:
     return {
         "header": incident.header,
         "severities": [(level.value, SEVERITY_MEANINGS[level]) for level in Severity],
-        "severity_owed": incident.owed.filter(kind=Owed.Kind.SEVERITY, given_at=None).exists(),
         "deployments": list(
             Deployment.objects.select_related("bundle").order_by("-environment__position", "bundle__key")[:300]
         ),

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from incidents.models import TimelineEntry
-from incidents.views.visit import Visit
+from incidents.views.visit import Visit, panel_url
 
 PAGE = 60
 LATE = timedelta(minutes=2)  # written so long after it happened that the reader should know
@@ -46,7 +46,7 @@ def timeline(visit: Visit) -> dict[str, Any]:
     if before.isdigit():
         entries = entries.filter(sequence__lt=int(before[:9]))
     found = list(entries.defer("data", "digest", "previous_digest")[: PAGE + 1])
-    path = visit.request.path if visit.request.method == "GET" else f"/i/{visit.incident.ref}/{visit.panel}/"
+    path = panel_url(visit.incident, visit.panel)
 
     def link(**values: object) -> str:
         kept = {name: value for name, value in values.items() if value}

@@ -20,9 +20,9 @@ from accounts.errors import OperationRefused
 from accounts.http import Rights, show, told, wants_region
 from accounts.middleware import ActorRequest, forbidden
 from incidents.access import get_room
-from incidents.models import Incident, Step
+from incidents.models import Step
 from incidents.views import containment, evidence, frame_of_room, panels, record
-from incidents.views.visit import Visit
+from incidents.views.visit import Visit, panel_url
 
 Read = Callable[[Visit], dict[str, Any]]
 
@@ -37,7 +37,7 @@ class Region:
 
 HEAD = Region("incidents/room_head.html", (frame_of_room.head, frame_of_room.rail))
 TIMELINE = Region("incidents/timeline.html", (record.timeline,))
-NEXT = Region("incidents/steps/next.html", (panels.order, containment.plan))
+NEXT = Region("incidents/steps/next.html", (panels.order,))
 EXITS = Region("incidents/steps/exits.html", (panels.exits,))
 ALERTS = Region("incidents/steps/alerts.html", (panels.alerts,))
 EVIDENCE = Region("incidents/steps/evidence.html", (evidence.evidence,))
@@ -68,18 +68,13 @@ def whole(template: str, *parts: Region, also: tuple[Read, ...] = ()) -> Region:
 
 PANELS: dict[str, Region] = {
     Step.DETECT: whole("incidents/steps/detect.html", NEXT, EXITS, ALERTS, also=(panels.detect,)),
-    Step.TRIAGE: whole("incidents/steps/triage.html", NEXT, EXITS, also=(panels.triage, containment.outcome)),
-    Step.CONTAIN: whole("incidents/steps/contain.html", EXITS, ACT, HARM, LEGS, STOP),
+    Step.TRIAGE: whole(
+        "incidents/steps/triage.html", NEXT, EXITS, also=(panels.triage, containment.plan, containment.outcome)
+    ),
+    Step.CONTAIN: whole("incidents/steps/contain.html", EXITS, ACT, LEGS, STOP),
     Step.RESOLVE: whole("incidents/steps/resolve.html", EXITS, also=(panels.resolve,)),
     Step.DOCUMENT: whole("incidents/steps/document.html", EXITS, also=(panels.document,)),
 }
-
-
-def panel_url(incident: Incident, step: str) -> str:
-    """The address of a step's panel."""
-    if step == Step.DOCUMENT:
-        return reverse("incidents:postmortem", args=[incident.ref])
-    return reverse("incidents:step", args=[incident.ref, step])
 
 
 def context_of(visit: Visit, *regions: Region, **more: Any) -> dict[str, Any]:
@@ -130,10 +125,10 @@ def room(request: ActorRequest, ref: str, step: str = "") -> HttpResponse:
 
 
 def page(visit: Visit, status: int = 200, **more: Any) -> HttpResponse:
-    """The whole room. Evidence is a dozen questions: the page fetches it after it is shown, or asks for it by link."""
+    """The whole room. What telemetry shows is asked for once the page stands, or by link (``?evidence=1``)."""
     regions = [HEAD, PANELS[visit.panel], TIMELINE]
     if visit.request.GET.get("evidence"):
-        regions.append(EVIDENCE)
+        regions += [EVIDENCE, HARM]
         more |= {"evidence_here": True}
     context = context_of(visit, *regions, **more)
     return show(visit.request, "incidents/room.html", context, status=status)

@@ -8,7 +8,7 @@ from django.db.models import Max
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.actors import Actor
 from accounts.clock import now
@@ -35,23 +35,32 @@ def first(request: ActorRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("incidents:people"))
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe
 def people(request: ActorRequest) -> HttpResponse:
-    """Everybody with their roles; admins invite by a link that signs in once."""
-    form = InviteForm(request.POST or None)
-    context: dict[str, Any] = {"form": form, "tab": "people"}
-    status = 200
-    if request.method == "POST":
-        if form.is_valid():
-            try:
-                user, secret = persons.invite(actor=acting(request), **form.cleaned_data)
-                context |= {"invited": user, "form": InviteForm()}
-                context["link"] = request.build_absolute_uri(reverse("accounts:sign_in_link", args=[secret]))
-            except OperationRefused as refusal:
-                form.add_error(None, str(refusal))
-        status = 422 if form.errors else 200
-    context["people"] = list(User.objects.order_by("-is_active", "email")[:300])
-    return show(request, "settings/people.html", context | common(request), status=status)
+    """Everybody with their roles."""
+    return people_page(request, InviteForm())
+
+
+def people_page(request: ActorRequest, form: InviteForm, status: int = 200, **more: Any) -> HttpResponse:
+    """The tab, with the form as it was filled in."""
+    found = list(User.objects.order_by("-is_active", "email")[:300])
+    context = {"people": found, "form": form, "tab": "people"} | common(request) | more
+    return show(request, "settings/people.html", context, status=status)
+
+
+@require_POST
+def invite(request: ActorRequest) -> HttpResponse:
+    """Let somebody in by a link that signs in once."""
+    form = InviteForm(request.POST)
+    if form.is_valid():
+        try:
+            user, secret = persons.invite(actor=acting(request), **form.cleaned_data)
+        except OperationRefused as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            link = request.build_absolute_uri(reverse("accounts:sign_in_link", args=[secret]))
+            return people_page(request, InviteForm(), invited=user, link=link)
+    return people_page(request, form, status=422)
 
 
 @require_POST
@@ -63,35 +72,46 @@ def roles(request: ActorRequest, pk: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("incidents:people"))
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe
 def tokens(request: ActorRequest) -> HttpResponse:
-    """Tokens and resolver keys; a new token's secret is shown once, on the answer to the press."""
-    form = TokenForm(request.POST or None)
-    context: dict[str, Any] = {"form": form, "tab": "tokens"}
-    status = 200
-    actor = acting(request)
-    if request.method == "POST":
-        if form.is_valid() and actor.person is not None:
-            token, secret = keys.issue_token(
-                form.cleaned_data["name"],
-                form.cleaned_data["scopes"],
-                issuer=actor.person,
-                actor=actor,
-                expires_at=form.expires_at(now()),
-            )
-            context |= {"issued": token, "secret": secret, "form": TokenForm()}
-        else:
-            status = 422
-    context["tokens"] = list(ApiToken.objects.select_related("issued_by").order_by("revoked_at", "-pk")[:200])
-    context["keys"] = list(ResolverKey.objects.select_related("issued_by").order_by("revoked_at", "-pk")[:200])
-    return show(request, "settings/tokens.html", context | common(request), status=status)
+    """Tokens and resolver keys, by how they begin."""
+    return tokens_page(request, TokenForm())
+
+
+def tokens_page(request: ActorRequest, form: TokenForm, status: int = 200, **more: Any) -> HttpResponse:
+    """The tab, with the form as it was filled in."""
+    context = {
+        "tokens": list(ApiToken.objects.select_related("issued_by").order_by("revoked_at", "-pk")[:200]),
+        "keys": list(ResolverKey.objects.select_related("issued_by").order_by("revoked_at", "-pk")[:200]),
+        "form": form,
+        "tab": "tokens",
+    }
+    return show(request, "settings/tokens.html", context | common(request) | more, status=status)
+
+
+@require_POST
+def issue(request: ActorRequest) -> HttpResponse:
+    """A new token; its secret is shown once, on the answer to this press."""
+    form, actor = TokenForm(request.POST), acting(request)
+    if not form.is_valid() or actor.person is None:
+        return tokens_page(request, form, status=422)
+    token, secret = keys.issue_token(
+        form.cleaned_data["name"],
+        form.cleaned_data["scopes"],
+        issuer=actor.person,
+        actor=actor,
+        expires_at=form.expires_at(now()),
+    )
+    return tokens_page(request, TokenForm(), issued=token, secret=secret)
 
 
 @require_POST
 def revoke(request: ActorRequest, kind: str, pk: int) -> HttpResponse:
     """Revoke a token or resolver key, at once."""
-    key: ApiToken | ResolverKey = get_object_or_404(ResolverKey if kind == "resolver" else ApiToken, pk=pk)
-    keys.revoke(key, actor=acting(request))
+    if kind == "resolver":
+        keys.revoke(get_object_or_404(ResolverKey, pk=pk), actor=acting(request))
+    else:
+        keys.revoke(get_object_or_404(ApiToken, pk=pk), actor=acting(request))
     return HttpResponseRedirect(reverse("incidents:tokens"))
 
 
