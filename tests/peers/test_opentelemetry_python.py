@@ -28,11 +28,9 @@ RESOURCE = {
 
 
 @pytest.fixture(scope="module")
-def workbench(
-    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
-) -> Iterator[Workbench]:
+def workbench(django_db_setup: None, django_db_blocker: Any) -> Iterator[Workbench]:
     """One server for the tests that leave it running."""
-    with django_db_blocker.unblock(), installed(tmp_path_factory.mktemp("lastgood")) as made:
+    with django_db_blocker.unblock(), installed() as made:
         made.start("server")
         yield made
 
