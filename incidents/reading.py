@@ -5,6 +5,7 @@ The parsers live in ``incidents.intake`` and enter themselves into :data:`PARSER
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import orjson
 
 from accounts.strict_json import DEEPEST, deeper_than
 
@@ -68,10 +71,15 @@ class AlertSignal:
     header: Mapping[str, Any] = field(default_factory=dict)  # metric, comparator, threshold, value, window
 
     @property
-    def content(self) -> list[Any]:
-        """What makes a repeat a change when it differs."""
+    def digest(self) -> str:
+        """Of what was said, to tell a repeat from a change."""
         started_at = self.started_at.isoformat() if self.started_at else None
-        return [self.title, self.severity, started_at, self.labels, self.annotations, self.links]
+        content = [self.title, self.severity, started_at, self.labels, self.annotations, self.links]
+        try:
+            said = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # an integer beyond 64 bits
+            said = json.dumps(content, sort_keys=True).encode()
+        return hashlib.sha256(said).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ class Reading:
 
     signals: tuple[AlertSignal, ...] = ()
     error: str = ""
+    digests: tuple[str, ...] = ()  # of the signals, made here to keep them out of the transaction
 
 
 Parser = Callable[[Any, Mapping[str, Any]], list[AlertSignal]]
@@ -90,7 +99,8 @@ PARSERS: dict[str, Parser] = {}
 def read(source: str, body: bytes, settings: Mapping[str, Any]) -> Reading:
     """Read a body with the parser of its source. Never raises: what cannot be read says why."""
     try:
-        return Reading(tuple(PARSERS[source](decode(body), settings)))
+        signals = tuple(PARSERS[source](decode(body), settings))
+        return Reading(signals, digests=tuple(signal.digest for signal in signals))
     except Unreadable as error:
         return Reading(error=str(error))
     except Exception as error:  # a monitor's surprise must become a receipt that people can see, not a lost alert

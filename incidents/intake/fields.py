@@ -105,8 +105,8 @@ def time_or_none(value: Any) -> datetime | None:
             value = float(value)
         if isinstance(value, int | float):
             seconds = float(value)
-            while abs(seconds) >= 1e11:
-                seconds /= 1000
+            for _ in ("milliseconds", "microseconds", "nanoseconds"):
+                seconds = seconds / 1000 if abs(seconds) >= 1e11 else seconds
             moment = datetime.fromtimestamp(seconds, UTC)
         elif isinstance(value, str):
             moment = datetime.fromisoformat(value.strip())

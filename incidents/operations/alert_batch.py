@@ -11,7 +11,7 @@ from django.db.models import Q
 from incidents.models import Incident, Integration, Receipt
 from incidents.operations import alert_rows, grouping, opening, paging, timeline, whereabouts
 from incidents.operations.alert_case import Case, Newborn, Notes
-from incidents.operations.known_alert import Known, Outcome, digest_of
+from incidents.operations.known_alert import Known, Outcome
 from incidents.reading import AlertSignal, Names, Said
 from rollouts.models import Deployment
 
@@ -51,7 +51,9 @@ class Batch:
                 deployments=[deployment.pk for deployment in self.deployments.values()],
             )
             self.load()
-        receipts = alert_rows.insert_receipts([self.receipt_row(request) for request in self.requests])
+        arrived = [request for request in self.requests if request.receipt is None]
+        new = iter(alert_rows.insert_receipts([self.receipt_row(request) for request in arrived]))
+        receipts = [next(new) if request.receipt is None else request.receipt for request in self.requests]
         outcomes = [self.take(position, receipts[position]) for position in range(len(self.requests))]
         self.write(receipts)
         return receipts, outcomes
@@ -117,8 +119,8 @@ class Batch:
         request = self.requests[position]
         notes: dict[int, Notes] = {}
         outcome = []
-        for signal in request.reading.signals:
-            status, known = self.apply(request, signal, notes)
+        for signal, digest in zip(request.reading.signals, request.reading.digests, strict=True):
+            status, known = self.apply(request, signal, digest, notes)
             if known is not None:
                 before = known.receipts.get(position, status)
                 known.receipts[position] = max(before, status, key=STATUSES.index)
@@ -130,7 +132,9 @@ class Batch:
             note.case.notes.append(note)
         return outcome
 
-    def apply(self, request: Request, signal: AlertSignal, notes: dict[int, Notes]) -> tuple[str, Known | None]:
+    def apply(
+        self, request: Request, signal: AlertSignal, digest: str, notes: dict[int, Notes]
+    ) -> tuple[str, Known | None]:
         """The status of one signal (CONTRACT §4) and the alert it is about, if there is one."""
         key = (request.integration_id, signal.dedup_key)
         known = self.alerts.get(key)
@@ -139,8 +143,8 @@ class Batch:
         if signal.said == Said.RESOLVED:
             return self.end(request, signal, known, notes)
         if known is None or known.closed:
-            return self.begin(request, signal, known, notes)
-        return self.again(request, signal, known, notes)
+            return self.begin(request, signal, digest, known, notes)
+        return self.again(request, signal, digest, known, notes)
 
     def note(self, request: Request, case: Case, notes: dict[int, Notes]) -> Notes:
         if id(case) not in notes:
@@ -161,11 +165,10 @@ class Batch:
         return "resolved", known
 
     def again(
-        self, request: Request, signal: AlertSignal, known: Known, notes: dict[int, Notes]
+        self, request: Request, signal: AlertSignal, digest: str, known: Known, notes: dict[int, Notes]
     ) -> tuple[str, Known | None]:
-        said = digest_of(signal)
         known.not_shown = signal.not_shown
-        if known.firing and said == known.digest:
+        if known.firing and digest == known.digest:
             return "duplicate", known
         note = self.note(request, known.case, notes)
         if not known.firing:
@@ -176,11 +179,11 @@ class Batch:
         if signal.severity != known.severity_sent:
             note.severities.append(signal)
         known.firing, known.changed, known.ended = True, True, None
-        known.said, known.digest, known.severity_sent = signal, said, signal.severity
+        known.said, known.digest, known.severity_sent = signal, digest, signal.severity
         return "updated", known
 
     def begin(
-        self, request: Request, signal: AlertSignal, earlier: Known | None, notes: dict[int, Notes]
+        self, request: Request, signal: AlertSignal, digest: str, earlier: Known | None, notes: dict[int, Notes]
     ) -> tuple[str, Known | None]:
         deployment = self.deployment_of(request, signal)
         integration = self.integrations[request.integration_id]
@@ -199,7 +202,7 @@ class Batch:
         (note.opened if opened else note.joined).append(signal)
         note.severities.append(signal)
         case.firing += 1
-        known = Known(case, None, True, digest_of(signal), signal.severity, said=signal, not_shown=signal.not_shown)
+        known = Known(case, None, True, digest, signal.severity, said=signal, not_shown=signal.not_shown)
         known.born = {
             "integration_id": integration.pk,
             "deployment_id": deployment.pk if deployment else None,

@@ -43,6 +43,8 @@ def insert_receipts(rows: Sequence[ReceiptRow]) -> list[int]:
 
     Bodies travel as binary parameters, past Django's cursor, which would write them out as hexadecimal text.
     """
+    if not rows:
+        return []
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(
             "INSERT INTO incidents_receipt (integration_id, received_at, body, content_type, status, error)"
@@ -113,7 +115,7 @@ def insert_alerts(rows: Sequence[dict[str, Any]]) -> dict[AlertKey, int]:
             " SELECT integration_id, incident_id, deployment_id, dedup_key, group_key, title,"
             " firing, severity_sent, labels, annotations, links, not_shown, started_at, started_at_assumed, ended_at,"
             " first_received_at, last_received_at, received_count, content_digest, grouped_by"
-            " FROM jsonb_to_recordset(%s::jsonb) AS alert (integration_id bigint, incident_id bigint,"
+            " FROM json_to_recordset(%s::json) AS alert (integration_id bigint, incident_id bigint,"
             " deployment_id bigint, dedup_key text, group_key text, title text, firing boolean, severity_sent text,"
             " labels jsonb, annotations jsonb, links jsonb, not_shown int, started_at timestamptz,"
             " started_at_assumed boolean, ended_at timestamptz, first_received_at timestamptz,"

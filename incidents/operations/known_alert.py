@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-
-import orjson
 
 from incidents.operations import alert_rows
 from incidents.operations.alert_case import Case
@@ -75,12 +71,3 @@ class Outcome:
         incident = self.case.incident if self.case is not None else None
         said = {"key": self.key, "status": self.status, "incident": incident.ref if incident is not None else None}
         return said | {"rule": self.rule} if self.rule else said
-
-
-def digest_of(signal: AlertSignal) -> str:
-    """Of what was said, to tell a repeat from a change."""
-    try:
-        content = orjson.dumps(signal.content, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer beyond 64 bits
-        content = json.dumps(signal.content, sort_keys=True).encode()
-    return hashlib.sha256(content).hexdigest()

@@ -27,6 +27,7 @@ class Request:
     content_type: str
     received_at: datetime
     reading: Reading
+    receipt: int | None = None  # stored already: a replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,12 @@ def _together(requests: Sequence[Request]) -> list[Answer]:
         for request in requests
         if (found := integrations.get(request.integration_id)) is not None and found.revoked_at is None
     ]
-    answers = dict(zip(map(id, usable), _process(usable, integrations), strict=True))
+    answers = dict(zip(map(id, usable), process(usable, integrations), strict=True))
     return [answers.get(id(request), REVOKED) for request in requests]
 
 
-def _process(requests: Sequence[Request], integrations: dict[int, Integration]) -> list[Answer]:
+def process(requests: Sequence[Request], integrations: dict[int, Integration]) -> list[Answer]:
+    """The answers of requests whose integrations may send, in the caller's transaction."""
     if not requests:
         return []
     receipts, outcomes = Batch(requests, integrations).run()
