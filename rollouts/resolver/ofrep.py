@@ -54,7 +54,7 @@ class Context(msgspec.Struct):
 
     @property
     def caller(self) -> Caller:
-        return Caller(storable(text(self.region) or text(self.cloud_region), REGION_LENGTH), text(self.cohort))
+        return Caller(text(self.region) or text(self.cloud_region), text(self.cohort))
 
     @property
     def name(self) -> str:
@@ -102,7 +102,7 @@ class Evaluator:
             if flag.place == ENABLED:  # whether it may run says nothing about which version it has
                 self._sightings.touched(served, name, now)
             else:
-                self._sightings.fetched(served, name, caller.region, now)
+                self._sightings.fetched(served, name, storable(caller.region, REGION_LENGTH), now)
 
     async def all(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /ofrep/v1/evaluate/flags``; the ETag covers flags, epoch, context and what the key may see."""
@@ -119,7 +119,8 @@ class Evaluator:
         etag = etag_for(environment, canonical(body), grant)
         if name := context.name:
             only = text(context.bundle) or text(context.agent)
-            self._sightings.fetched_all(environment, only, name, caller.region, now)
+            region = storable(caller.region, REGION_LENGTH)
+            self._sightings.fetched_all(environment, only, name, region, now)
         agrees = not told or told == environment.etag
         if agrees and etag in (part.strip() for part in header(scope, b"if-none-match").split(b",")):
             await Answer(304, b"", ((b"etag", etag), NO_STORE)).send(send)

@@ -127,6 +127,10 @@ def test_an_instance_is_named_by_its_context(context: str, name: str) -> None:
     assert parse(b'{"context": ' + context.encode() + b"}").name == name
 
 
+def test_a_region_is_compared_whole_however_much_of_it_is_stored() -> None:
+    assert parse(b'{"context": {"region": "%s"}}' % (b"x" * 100)).caller.region == "x" * 100
+
+
 @pytest.fixture
 def told(world: World) -> Iterator[psycopg.Connection[Any]]:
     with databases.connect(world.database) as listener:
