@@ -115,14 +115,14 @@ class Evaluator:
         if told and told != environment.etag:
             if (epoch := epoch_of(told)) > environment.epoch:
                 await self._feed.wait_for_epoch(environment.name, epoch, CATCH_UP_SECONDS)
+                now = clock.now()
             _, environment = self._allowed(scope, now)
         etag = etag_for(environment, canonical(body), grant)
         if name := context.name:
             only = text(context.bundle) or text(context.agent)
             region = storable(caller.region, REGION_LENGTH)
             self._sightings.fetched_all(environment, only, name, region, now)
-        agrees = not told or told == environment.etag
-        if agrees and etag in (part.strip() for part in header(scope, b"if-none-match").split(b",")):
+        if (not told or told == environment.etag) and etag in validators(scope):
             await Answer(304, b"", ((b"etag", etag), NO_STORE)).send(send)
             return
         await Answer(200, bulk_body(environment, caller, scope, grant), (JSON, NO_STORE, (b"etag", etag))).send(send)
@@ -199,6 +199,11 @@ def not_yet(feed: Feed) -> Answer:
 def printable(given: str) -> str:
     """A caller's text, fit to be sent back: bounded and encodable."""
     return given[:300].encode("utf-8", "replace").decode()
+
+
+def validators(scope: Scope) -> list[bytes]:
+    """What the caller holds already; a proxy may have made the tags weak."""
+    return [part.strip().removeprefix(b"W/") for part in header(scope, b"if-none-match").split(b",")]
 
 
 def told_etag(scope: Scope) -> str:

@@ -29,6 +29,7 @@ def workbench() -> Iterator[Workbench]:
                 waiver = {"reason": "no evals yet", "expires_at": until}
                 path = f"/api/v1/deployments/forge/{environment}/promote"
                 post(made, path, {"number": pushed["number"], "waiver": waiver})
+        made.eventually(lambda: ask(made).status_code == 200)  # the same doors, in the whole workbench
         made.stop("server")
         del made.processes["server"]
         yield made

@@ -192,6 +192,8 @@ def test_bulk_lists_every_active_flag_and_is_not_sent_twice(world: World) -> Non
         again = client.post(BULK, json={"context": {"plan": "free", "targetingKey": "me"}}, headers=seen)
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]
+        several = {"If-None-Match": f'"other", W/{first.headers["etag"]}'}
+        assert client.post(BULK, json=context, headers=several).status_code == 304
         other = client.post(BULK, json={"context": {"targetingKey": "me", "plan": "paid"}}, headers=seen)
         assert other.status_code == 200
         told = first.json()["eventStreams"][0]["url"].partition("since=")[2]
