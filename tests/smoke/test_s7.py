@@ -183,7 +183,7 @@ def live_through(workbench: Workbench, story: Story, visitor: Visitor) -> None:
 
     # The notice of R050: from, to, time, who, why; to the other one on call, not to who pressed.
     workbench.eventually(lambda: notices(workbench, "rollback"))
-    destinations, body = notices(workbench, "rollback")
+    destinations, body = notices(workbench, "rollback") or ([], "")
     assert destinations == ["email:jo@example.com"]
     for part in ("2.1.0", "2.0.3", "14:18:", "UTC", "Admin"):
         assert part in body, body
