@@ -23,6 +23,7 @@ from django.views.decorators.http import require_GET
 
 from incidents.operations.timeline import CHANNEL as INCIDENTS
 from rollouts.operations.epoch import CHANNEL as EPOCH
+from rollouts.resolver.propagation import CHANNEL as PROPAGATION
 
 BEAT = 15.0  # seconds between comments that keep proxies from closing a quiet stream
 GATHER = 0.1  # seconds in which pings of one change are gathered
@@ -74,7 +75,7 @@ class Switchboard:
 
     def hand_out(self, channel: str, payload: str) -> None:
         """``INC-7 timeline header`` goes to the pages of INC-7, and to all others as ``incidents``."""
-        if channel == EPOCH:
+        if channel in {EPOCH, PROPAGATION}:  # what is served, and how far it has got
             for mailbox in self.mailboxes:
                 mailbox.put("epoch")
             return
@@ -90,6 +91,7 @@ class Switchboard:
                 async with await psycopg.AsyncConnection.connect(**parameters(), autocommit=True) as listening:
                     await listening.execute(f"LISTEN {INCIDENTS}")
                     await listening.execute(f"LISTEN {EPOCH}")
+                    await listening.execute(f"LISTEN {PROPAGATION}")
                     if not first:
                         for mailbox in self.mailboxes:
                             mailbox.put("incidents", "epoch", "timeline", "header", "legs", "act")
