@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from accounts import permissions
+from accounts.locks import patient
 from incidents.operations import moves, paging, practice
 from rollouts import signals
 
@@ -20,6 +21,7 @@ def connect() -> None:
         permissions.on_call_hooks.append(paging.is_on_call)
 
 
+@patient("The room is held by somebody else; the clock records the move when it is free.")
 def on_machine_moved(sender: Any, *, kind: str, pk: int, **extra: Any) -> None:
-    """After commit: record the move now. Should this fail or never run, the clock finds the move."""
+    """After commit: record the move now. Should this fail, never run or have to wait, the clock finds the move."""
     moves.record(kind, pk)

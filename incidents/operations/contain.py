@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.locks import patient
 from incidents.models import Incident, TimelineEntry
 from incidents.operations import moves, timeline
 from incidents.operations.refusals import given, person, still_open_record
@@ -30,9 +31,15 @@ def roll_back(
         _deployment(incident), actor=actor, reason=reason, to=to, pressed_in=incident.ref, at=at
     )
     if not fresh:
-        moves.record("rollback", rollback.pk)  # by whoever pressed first; nothing to do when that is recorded
-        moves.press_again(incident, rollback, actor=actor, at=at or clock.now())
+        _stands_already(incident, rollback, actor=actor, at=at or clock.now())
     return rollback
+
+
+@patient("What you pressed for stands already, from elsewhere. This room is held by somebody else; press again.")
+def _stands_already(incident: Incident, move: Rollback | Stop, *, actor: Actor, at: datetime) -> None:
+    """Record the first press, by whoever made it, and this one in its own room."""
+    moves.record("rollback" if isinstance(move, Rollback) else "stop", move.pk)
+    moves.press_again(incident, move, actor=actor, at=at)
 
 
 def roll_forward(incident: Incident, *, actor: Actor, reason: str = "", at: datetime | None = None) -> Activation:
@@ -62,8 +69,7 @@ def stop(
         at=at,
     )
     if not fresh:
-        moves.record("stop", stopped.pk)
-        moves.press_again(incident, stopped, actor=actor, at=at or clock.now())
+        _stands_already(incident, stopped, actor=actor, at=at or clock.now())
     return stopped
 
 

@@ -9,6 +9,9 @@ from accounts.actors import Actor
 from accounts.models import acted_by
 from rollouts.models import Activation, BundleVersion, Deployment
 
+#: Said to whoever presses while another transaction holds the pointer, the epoch or the audit chain.
+HELD = "This deployment is being changed by somebody else. Nothing was done; press again."
+
 
 def activate(
     deployment: Deployment,

@@ -9,13 +9,14 @@ from time import perf_counter
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.locks import patient
 from accounts.models import acted_by
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from rollouts import signals
 from rollouts.models import Deployment, KillSwitch, Stop
 from rollouts.operations import epoch
-from rollouts.operations.pointer import flips
+from rollouts.operations.activation import HELD
 
 WHOLE = "whole"
 _SCOPE = re.compile(r"whole|writes|(region|tool|cohort):[^\s\x00-\x1f]{1,100}")
@@ -37,7 +38,7 @@ def stop(
     ]
 
 
-@flips
+@patient(HELD)
 def engage(
     deployment: Deployment,
     *,
@@ -83,7 +84,7 @@ def engage(
     return engaged, True
 
 
-@flips
+@patient(HELD)
 def release(stop: Stop, *, actor: Actor, reason: str = "", at: datetime | None = None) -> Stop:
     """Let go what was stopped; only a person may."""
     deployment = stop.kill_switch.deployment

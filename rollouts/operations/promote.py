@@ -8,18 +8,18 @@ from time import perf_counter
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.locks import patient
 from accounts.models import acted_by
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from rollouts import signals, stack
 from rollouts.models import Activation, BundleVersion, Deployment, Waiver
 from rollouts.operations import epoch, gates
-from rollouts.operations.activation import activate
-from rollouts.operations.pointer import flips
+from rollouts.operations.activation import HELD, activate
 from rollouts.snapshots import is_pinned
 
 
-@flips
+@patient(HELD)
 def promote(
     deployment: Deployment,
     version: BundleVersion,

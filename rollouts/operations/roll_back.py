@@ -8,6 +8,7 @@ from time import perf_counter
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.locks import patient
 from accounts.models import acted_by
 from accounts.operations import audit
 from accounts.permissions import Permission, require
@@ -16,11 +17,10 @@ from rollouts.legs import LEGS, Change
 from rollouts.legs.base import Side
 from rollouts.models import Activation, BundleVersion, Deployment, Rollback, RollbackLeg
 from rollouts.operations import epoch
-from rollouts.operations.activation import activate
-from rollouts.operations.pointer import flips
+from rollouts.operations.activation import HELD, activate
 
 
-@flips
+@patient(HELD)
 def roll_back(
     deployment: Deployment,
     *,

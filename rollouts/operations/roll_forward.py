@@ -8,16 +8,16 @@ from time import perf_counter
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.locks import patient
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from rollouts import signals
 from rollouts.models import Activation, Deployment, Rollback
 from rollouts.operations import epoch
-from rollouts.operations.activation import activate
-from rollouts.operations.pointer import flips
+from rollouts.operations.activation import HELD, activate
 
 
-@flips
+@patient(HELD)
 def roll_forward(
     deployment: Deployment,
     *,

@@ -11,8 +11,8 @@ from tests.processes import Workbench, installed
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
-    with installed(tmp_path_factory.mktemp("faults")) as workbench:
+def shared(django_db_setup: None, django_db_blocker: Any) -> Iterator[Any]:
+    with installed() as workbench:
         workbench.start("server")
         yield workbench
 
