@@ -18,7 +18,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
-#: path prefixes → module. The longest list wins nothing: prefixes are disjoint.
+#: path prefixes → module; no prefix begins with another.
 DOORS: dict[tuple[str, ...], str] = {
     ("/ofrep/", "/api/stream", "/api/public/v2/"): "rollouts.resolver.app",
     ("/intake/",): "incidents.intake.app",
@@ -56,7 +56,7 @@ class Dispatcher:
         await self.fallback(scope, receive, send)
 
     async def live(self, receive: Receive, send: Send) -> None:
-        """Start every door, wait, stop every door. One that cannot start keeps the others from nothing."""
+        """Start every door, wait, stop every door. One that cannot start stops the server with its reason."""
         started: list[Door] = []
         while True:
             message = await receive()
@@ -84,20 +84,9 @@ def load(module: str) -> Any:
     return importlib.import_module(module)
 
 
-def built(module: str) -> bool:
-    """Whether that door's module is there."""
-    try:
-        load(module)
-    except ModuleNotFoundError as error:
-        if error.name is not None and module.startswith(error.name):
-            return False
-        raise
-    return True
-
-
 def everything(fallback: Application) -> Dispatcher:
     """Every door, and ``fallback`` for all other paths."""
-    return Dispatcher({prefixes: load(module) for prefixes, module in DOORS.items() if built(module)}, fallback)
+    return Dispatcher({prefixes: load(module) for prefixes, module in DOORS.items()}, fallback)
 
 
 def resolver_only() -> Dispatcher:

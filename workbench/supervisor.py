@@ -147,7 +147,7 @@ class Supervisor:
         known = commands()
         names = ["server", "worker", "clock"]
         self.children = [Child(name, known[name]) for name in names]
-        if settings.PRACTICE and (settings.BASE_DIR / "rollouts/management/commands/practice.py").exists():
+        if settings.PRACTICE:
             self.children.append(Child("practice", known["practice"], may_finish=True))
         for child in self.children[:3]:
             child.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -71,3 +72,10 @@ def test_the_supervisor_s_modules_hold_no_django_application() -> None:
         check=True,
     ).stdout.split()
     assert not {"celery", "kombu", "psycopg", "django.db.models", "ninja"} & set(loaded)
+
+
+def test_every_setting_is_described() -> None:
+    read = set(re.findall(r'env_(?:text|int|bool|list)\("(\w+)"', (ROOT / "workbench/settings.py").read_text()))
+    described = (ROOT / "docs/operations.md").read_text()
+    assert "DATABASE_URL" in read
+    assert not {name for name in read if f"`{name}`" not in described}
