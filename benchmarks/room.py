@@ -54,9 +54,7 @@ def main() -> None:
     queries = {}
     for step, path in paths.items():
         client.get(path)  # templates are compiled once
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
+        with CaptureQueriesContext(connection) as asked:
             assert client.get(path).status_code == 200
         queries[step] = len(asked)
     print(json.dumps({"paths": paths, "queries": queries, "session": client.cookies["sessionid"].value}), flush=True)

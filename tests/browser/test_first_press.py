@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Response, expect, sync_playwright
 
 from tests.processes import Workbench, installed
 from tests.programs import needed
@@ -60,6 +60,9 @@ class Phone:
         if message.type in {"error", "warning"}:
             self.wrong.append(f"{message.type}: {message.text}")
 
+    def threw(self, error: Error) -> None:
+        self.wrong.append(str(error))
+
     def answered(self, response: Response) -> None:
         if response.status >= 400:
             self.wrong.append(f"{response.status} {response.url}")
@@ -103,10 +106,8 @@ def test_a_newcomer_contains_the_incident(workbench: Workbench, browser: Browser
     page = context.new_page()
     phone = Phone(page, script, by_keyboard=way == "keyboard")
     page.on("console", phone.heard)
-    page.on("pageerror", lambda error: phone.wrong.append(str(error)))
-    page.on(
-        "response", lambda answer: phone.wrong.append(f"{answer.status} {answer.url}") if answer.status >= 400 else 0
-    )
+    page.on("pageerror", phone.threw)
+    page.on("response", phone.answered)
     if script:
         page.add_init_script(LISTEN)
     sign_in = json.loads(workbench.manage("prepare", "--json").stdout)["sign_in"]
