@@ -25,6 +25,8 @@ def replay(receipt: Receipt, *, actor: Actor, at: datetime | None = None) -> Ans
     if receipt.status != Receipt.Status.QUARANTINED:
         raise OperationRefused(f"Receipt {receipt.pk} is not quarantined: it was {receipt.status} already.")
     integration, body = receipt.integration, bytes(receipt.body)
+    if integration.revoked_at is not None:
+        raise OperationRefused(f"The key of {integration.name} was revoked, so its alerts are not taken.")
     read = reading.read(integration.source, body, integration.settings)
     if read.error:
         raise OperationRefused(f"It still cannot be read. {read.error}", status=422)
