@@ -21,7 +21,7 @@ from benchmarks import stand
 SLICES = 4
 SECONDS = 0.7
 BODIES = {1: 4096, 64: 256}
-CONNECTIONS = {1: 64, 64: 16}
+CONNECTIONS = {1: 64, 64: 32}
 #: Alerts of one group, and so of one incident, at batch 1; at batch 64 each body is a group.
 GROUP = 16
 PREPARE = """

@@ -128,8 +128,9 @@ class Batch:
             outcome.append(Outcome(signal.dedup_key, status, known.case if known else None, rule))
         for note in notes.values():
             note.case.settle(note, request.received_at)
-            note.receipt = receipt
-            note.case.notes.append(note)
+            note.receipts.append(receipt)
+            if not note.case.notes or not note.case.notes[-1].absorbs(note):
+                note.case.notes.append(note)
         return outcome
 
     def apply(

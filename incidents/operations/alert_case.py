@@ -20,12 +20,12 @@ TITLES_IN_AN_ENTRY = 5
 
 @dataclass(slots=True)
 class Notes:
-    """What one request did to one incident; becomes its entries."""
+    """What one request (or several alike) did to one incident; becomes its entries."""
 
     case: Case
     integration: Integration
     at: datetime
-    receipt: int = 0
+    receipts: list[int] = field(default_factory=list)
     opened: list[AlertSignal] = field(default_factory=list)
     joined: list[AlertSignal] = field(default_factory=list)
     changed: list[AlertSignal] = field(default_factory=list)
@@ -35,6 +35,19 @@ class Notes:
     raised: tuple[str, str, str] | None = None  # from, to, the sender's word
     recovered: bool = False
     relapsed: bool = False
+
+    def absorbs(self, later: Notes) -> bool:
+        """Take in a later request that only brought more alerts, as this one did: one entry tells of both."""
+        if self.integration.pk != later.integration.pk or not (self.only_joined and later.only_joined):
+            return False
+        self.joined += later.joined
+        self.receipts += later.receipts
+        return True
+
+    @property
+    def only_joined(self) -> bool:
+        others = (self.opened, self.changed, self.again, self.resolved, self.raised, self.recovered, self.relapsed)
+        return bool(self.joined) and not any(others)
 
     @property
     def actor(self) -> Actor:
@@ -213,9 +226,9 @@ def header_of(signal: AlertSignal, known: bool) -> dict[str, Any]:
 
 
 def data_of(notes: Notes, signals: Sequence[AlertSignal]) -> dict[str, Any]:
-    """Where an entry's evidence is: the receipt, and the links the alerts carried."""
+    """Where an entry's evidence is: the receipts, and the first links the alerts carried."""
     links = list(dict.fromkeys(link for signal in signals for link in signal.links))
-    return {"receipt": notes.receipt, "alerts": len(signals), "links": links[:20]}
+    return {"receipts": notes.receipts, "alerts": len(signals), "links": links[:20]}
 
 
 def counted(signals: Sequence[AlertSignal], what: str) -> str:
