@@ -10,8 +10,9 @@ from psycopg.errors import LockNotAvailable
 
 from accounts.errors import OperationRefused
 
-#: How long (milliseconds) a press waits for whoever holds what it has to change.
-PATIENCE_MS = 3000
+#: How long (milliseconds) a press waits for whoever holds what it has to change; twice that behind other waiters,
+#: since PostgreSQL counts the wait for a place in line apart.
+PATIENCE_MS = 2000
 
 
 def patient[**Asked, Got](refusal: str) -> Callable[[Callable[Asked, Got]], Callable[Asked, Got]]:

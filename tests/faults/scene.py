@@ -12,6 +12,8 @@ from typing import Any, Self
 import httpx
 from django.db import connection
 
+from accounts.models import User
+from accounts.operations import keys
 from tests import databases
 from tests.factories.rollouts import body
 from tests.intakes import alert, notification
@@ -76,6 +78,12 @@ def its_rows(workbench: Workbench) -> Iterator[None]:
         connection.close()
 
 
+def somebody(name: str, role: str) -> tuple[User, str]:
+    """A fresh person, inside :func:`its_rows`, and the secret of a link that signs them in."""
+    user = User.objects.create(name=name, email=f"{name.lower()}@example.com", roles=[role])
+    return user, keys.make_sign_in_link(user)
+
+
 class Browser:
     """A browser without script: cookies, forms, tokens against forgery."""
 
@@ -88,14 +96,20 @@ class Browser:
     def __exit__(self, *failure: object) -> None:
         self.http.close()
 
-    def sign_in(self, email: str, password: str) -> Self:
-        answer = self.submit("/accounts/login/", "/accounts/login/", login=email, password=password)
-        assert answer.status_code == 302, answer.text[:500]
+    def sign_in(self, action: str, **fields: str) -> Self:
+        """By the form on the page ``action``."""
+        answer = self.submit(action, action, **fields)
+        if answer.status_code != 302:
+            self.http.close()
+            raise AssertionError(f"not signed in: {answer.status_code} {answer.text[:500]}")
         return self
 
     def as_admin(self, workbench: Workbench) -> Self:
         admin = workbench.credentials["admin"]
-        return self.sign_in(admin["email"], admin["password"])
+        return self.sign_in("/accounts/login/", login=admin["email"], password=admin["password"])
+
+    def by_link(self, secret: str) -> Self:
+        return self.sign_in(f"/sign-in/{secret}/")
 
     def token(self, page: str) -> str:
         """The token of a form on ``page``."""
