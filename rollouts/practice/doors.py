@@ -31,9 +31,9 @@ class Pace:
     """How fast the story goes, in seconds of true time; the defaults raise the alert after about a minute."""
 
     baseline: float = 30.0  # healthy under the first version before the second is promoted
-    window: float = 20.0  # the monitor's rolling window
+    window: float = 15.0  # the monitor's rolling window
     bad_for: float = 25.0  # below the threshold that long, then the alert fires
-    good_for: float = 4.0
+    good_for: float = 3.0
     poll: float = 2.0  # each instance asks for its bundle
     heartbeat: float = 2.0
     repeat: float = 30.0  # a firing alert is sent again

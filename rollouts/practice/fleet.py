@@ -17,7 +17,7 @@ import httpx
 from rollouts.practice import agent, monitor, spans
 from rollouts.practice.bundles import BAD, GOOD, VERSIONS
 from rollouts.practice.doors import Doors, Pace, Refused
-from rollouts.practice.refunds import QUEUE_LENGTH, Refusal, RetryQueue, order
+from rollouts.practice.refunds import QUEUE_LENGTH, Refusal, order, queued
 
 REGIONS = {"us": 8, "eu": 6, "ap": 4, "sa": 2}
 SPANS_KEPT = 4_000  # while telemetry is not taken; then the oldest are dropped
@@ -56,7 +56,7 @@ class Fleet:
         self.phase = str(report.get("phase") or "setup")
         self.next_order = int(report.get("next_order") or 0)
         self.counts: Counter[str] = Counter(report.get("counts") or {})
-        self.queue = RetryQueue((int(number), str(by)) for number, by in report.get("queue") or [])
+        self.queue = queued(report.get("queue") or {})
         self.window = monitor.Window(pace.window)
         since = report.get("firing_since")
         self.rule = monitor.Rule(pace.bad_for, pace.good_for, datetime.fromisoformat(since) if since else None)

@@ -116,7 +116,7 @@ def webhook(
                 "annotations": annotations,
                 "startsAt": started,
                 "endsAt": now.astimezone(UTC).isoformat() if status == "resolved" else "0001-01-01T00:00:00Z",
-                "generatorURL": f"{base_url}/fleet/{KEY}",
+                "generatorURL": f"{base_url}/fleet/{KEY}/",
                 "fingerprint": fingerprint,
             }
         ],

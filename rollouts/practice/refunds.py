@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -92,5 +92,14 @@ class RetryQueue:
             return order(self._waiting.popleft()[0])
         return None
 
-    def waiting(self) -> list[tuple[int, str]]:
-        return list(self._waiting)
+    def waiting(self) -> dict[str, list[int]]:
+        """Digest of what refused them → their numbers, for a report to keep; :func:`queued` reads it again."""
+        found: dict[str, list[int]] = {}
+        for number, refused_by in self._waiting:
+            found.setdefault(refused_by, []).append(number)
+        return found
+
+
+def queued(waiting: Mapping[str, Iterable[int]]) -> RetryQueue:
+    """The queue that :meth:`RetryQueue.waiting` told of."""
+    return RetryQueue((number, refused_by) for refused_by, numbers in waiting.items() for number in numbers)

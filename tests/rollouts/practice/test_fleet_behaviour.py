@@ -13,7 +13,7 @@ from rollouts.body import findings
 from rollouts.practice import agent, monitor, spans
 from rollouts.practice.agent import Outcome
 from rollouts.practice.bundles import BAD, GOOD, KEY, VERSIONS
-from rollouts.practice.refunds import QUEUE_LENGTH, Refusal, RetryQueue, order
+from rollouts.practice.refunds import QUEUE_LENGTH, Refusal, RetryQueue, order, queued
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -93,7 +93,9 @@ def test_the_queue_holds_200_and_gives_none_while_an_instance_runs_the_bundle_th
     assert [queue.put(number, "bad") for number in range(QUEUE_LENGTH + 1)].count(False) == 1
     assert queue.take({"bad", "good"}) is None
     assert queue.take({"good"}) == order(0)
-    assert len(RetryQueue(queue.waiting())) == QUEUE_LENGTH - 1
+    again = queued(queue.waiting())
+    assert len(again) == QUEUE_LENGTH - 1
+    assert again.take({"good"}) == order(1)
 
 
 def test_everything_the_second_version_refused_for_its_limit_goes_through_under_the_first() -> None:
