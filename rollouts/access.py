@@ -47,6 +47,7 @@ def register() -> None:
             "url:api:close_leg": Permission.CONTAIN,
             "url:api:practice_report": Permission.PUSH,
             "url:api:get_practice": Permission.VIEW,
+            "url:rollouts:practice": Permission.VIEW,
             "url:rollouts:practice_start": Permission.ADMIN,
             "url:rollouts:practice_rest": Permission.ADMIN,
             "url:rollouts:practice_reset": Permission.ADMIN,

@@ -80,7 +80,8 @@ def _likelihood(runs: int, failed: int) -> float:
 def harm_rate(series: Sequence[Bucket], step: timedelta, window: Window) -> HarmRate:
     """Bad runs per minute over a tenth of the series at its beginning and end (at least one step), and its peak.
 
-    It still rises when the last tenth is above the tenth before it by more than chance (two standard errors).
+    It still rises when the last tenth is above the tenth before it by more than chance (two standard errors), and
+    its newest step is not below the worst of these by as much: what was contained a minute ago is rising no more.
     """
     minutes = step.total_seconds() / 60
     whole = [bucket for bucket in series if bucket.at + step <= window.until] or list(series)
@@ -89,10 +90,16 @@ def harm_rate(series: Sequence[Bucket], step: timedelta, window: Window) -> Harm
     width = max(1, len(whole) // 10)
     counts = [bucket.failed_runs for bucket in whole]
     now, earlier = sum(counts[-width:]), sum(counts[-2 * width : -width])
+    worst = max(counts[-2 * width :])
     return HarmRate(
         per_minute_before=sum(counts[:width]) / (width * minutes),
         per_minute_peak=max(counts) / minutes,
         per_minute_now=now / (width * minutes),
-        still_rising=now - earlier > 2 * math.sqrt(now + earlier),
+        still_rising=_above(now, earlier) and not _above(worst, counts[-1]),
         series=tuple(series),
     )
+
+
+def _above(one: int, other: int) -> bool:
+    """Whether one count is above the other by more than two standard errors of their difference."""
+    return one - other > 2 * math.sqrt(one + other)

@@ -9,9 +9,10 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.errors import OperationRefused
+from accounts.http import show
 from accounts.middleware import ActorRequest
 from rollouts.operations import practice
 
@@ -27,6 +28,12 @@ def act(request: ActorRequest, verb: Callable[..., Any], done: str) -> HttpRespo
     else:
         messages.info(request, done)
     return redirect("/live")
+
+
+@require_safe
+def banner(request: ActorRequest) -> HttpResponse:
+    """What the fleet is doing now: every page that shows it asks again."""
+    return show(request, "components/practice.html", {"practice": practice.status()}, fragment=True)
 
 
 @require_POST

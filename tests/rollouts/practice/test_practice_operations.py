@@ -343,3 +343,15 @@ def test_the_fleets_token_reports_and_a_reading_one_looks(client: Client) -> Non
     assert told.json() == {"run": run.pk, "wanted": True, "report": {"phase": "healthy", "rate": 0.98}}
     seen = client.get("/api/v1/practice", headers={"Authorization": f"Bearer {token(Scope.READ)[1]}"})
     assert seen.json()["practice"]["rate"] == 0.98
+
+
+def test_the_banner_is_asked_again_and_goes_when_practice_has_gone(client: Client) -> None:
+    practice.begin(actor=SHELL)
+    user = person(SiteRole.VIEWER).user
+    assert user is not None
+    client.force_login(user)
+    shown = client.get("/practice/")
+    assert "Practice data" in shown.content.decode()
+    assert client.get("/practice/", headers={"HX-PTag": shown["HX-PTag"]}).status_code == 304
+    practice.remove(actor=SHELL)
+    assert "hidden" in client.get("/practice/").content.decode()
