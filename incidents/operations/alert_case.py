@@ -105,7 +105,7 @@ class Case:
             notes.relapsed = True
             self.set_recovered(None)
         if self.incident is not None and notes.joined and not any(self.incident.header.values()):
-            for name, value in header_of(notes.joined[0], self.incident.deployment_id is not None).items():
+            for name, value in header_of(notes.joined[0]).items():
                 setattr(self.incident, f"header_{name}", value)
                 self.changes.add(f"header_{name}")
 
@@ -200,7 +200,7 @@ class Newborn:
             detection_source=DetectionSource.ALERT,
             text=self.text(notes),
             data=data_of(notes, [*notes.opened, *notes.joined]),
-            header=header_of(signal, self.deployment is not None),
+            header=header_of(signal),
             owed=tuple(owed),
             started_at=signal.started_at,
             repeat_of_id=self.earlier.pk if self.earlier is not None else None,
@@ -215,10 +215,9 @@ class Newborn:
         return f"{text}. The same alert had opened {self.earlier.ref}." if self.earlier is not None else text
 
 
-def header_of(signal: AlertSignal, known: bool) -> dict[str, Any]:
-    """The header of R001 as sent; for an unknown deployment its raw name stands in ``reference``."""
-    reference = signal.names.reference if known else signal.names.raw
-    header = {"at": signal.started_at, "reference": reference, **signal.header}
+def header_of(signal: AlertSignal) -> dict[str, Any]:
+    """The header of R001 as sent: ``reference`` is the most exact name of the agent that the sender gave."""
+    header = {"at": signal.started_at, "reference": signal.names.raw, **signal.header}
     for name, length in HEADER_LENGTHS.items():
         if (text := header.get(name)) is not None and len(text) > length:
             header[name] = text[: length - 1] + "…"
