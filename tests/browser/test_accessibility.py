@@ -1,0 +1,59 @@
+"""Every page, in both themes, on a desk, on a phone and at 320 px."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.accessibility import findings
+from tests.browser.conftest import DESK, PHONE, Site
+
+pytestmark = pytest.mark.browser
+
+PAGES = [
+    "/live",
+    "/incidents/",
+    "/incidents/?q=nothing",
+    "/incidents/declare/",
+    "/i/{ref}/detect/",
+    "/i/{ref}/triage/?evidence=1",
+    "/i/{ref}/contain/",
+    "/i/{ref}/contain/?tab=timeline",
+    "/i/{ref}/resolve/",
+    "/i/{ref}/postmortem/",
+    "/bundles/",
+    "/bundles/refunds/",
+    "/bundles/refunds/2.0.0/",
+    "/bundles/refunds/diff/1.0.0..2.0.0/",
+    "/fleet/",
+    "/oncall/",
+    "/audit/?verify=1",
+    "/settings/people/",
+    "/settings/tokens/",
+    "/settings/integrations/",
+    "/receipts/",
+    "/settings/styleguide/",
+    "/nowhere/",
+]
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [(DESK, "light"), (DESK, "dark"), (PHONE, "dark"), ({"width": 320, "height": 568}, "light")],
+    ids=["desk-light", "desk-dark", "phone-dark", "320px-light"],
+)
+def test_nothing_is_in_anybodys_way(site: Site, size: dict[str, int], scheme: str) -> None:
+    agent = f"refunds-{size['width']}-{scheme}"
+    ref = site.incident("Refund agent pays twice, and says so in a very long title " * 3, agent=agent)
+    wrong = {}
+    with site.window(size, scheme=scheme) as page:
+        for path in PAGES:
+            page.goto(path.format(ref=ref).replace("refunds", agent), wait_until="domcontentloaded")
+            if found := findings(page):
+                wrong[path] = found
+        page.goto(f"/i/{ref}/contain/")
+        page.locator("#roll-back").click()
+        page.get_by_text("Rolled back", exact=True).first.wait_for()
+        if found := findings(page):
+            wrong["after the press"] = found
+        site.said = [said for said in site.said if "status of 404" not in said]  # one page is meant to be missing
+    assert wrong == {}
