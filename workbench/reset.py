@@ -27,12 +27,14 @@ def workbench_runs(var: Path) -> bool:
         return False
 
 
-def manage(*arguments: str) -> int:
+def manage(*arguments: str, quietly: bool = False) -> bool:
+    """Run a management command; whether it did what it should. It says itself why not."""
     argv = [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
-    return subprocess.run(argv, stdout=None, check=False).returncode
+    return subprocess.run(argv, stdout=subprocess.DEVNULL if quietly else None, check=False).returncode == 0
 
 
 def main() -> int:
+    """1 when it could not, after a sentence saying why."""
     var = Path(settings.VAR)
     make_var(var)
     runs = workbench_runs(var)
@@ -42,9 +44,9 @@ def main() -> int:
     except EmbeddedError as error:
         say("lastgood", str(error))
         return 1
-    if not runs and manage("prepare"):
+    if not runs and not manage("prepare", quietly=True):
         return 1
-    if manage("practice", "--anew"):
+    if not manage("practice", "--anew"):
         return 1
     if runs:
         say("lastgood", f"Practice starts anew: {settings.BASE_URL}/live")
