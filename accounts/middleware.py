@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from accounts import clock
 from accounts.actors import Actor, Surface
@@ -21,6 +23,13 @@ from accounts.operations.keys import actor_of_bearer
 from accounts.permissions import allows, needed_for_view, refusal
 
 SURFACE_HEADER = "X-Lastgood-Surface"
+AWAY = (OperationalError, InterfaceError)
+UNKNOWN = (
+    "The database stopped answering, so it is not known whether this was done. Send it again: what stands already "
+    "is answered, not repeated."
+)
+
+logger = logging.getLogger(__name__)
 
 
 class ActorRequest(HttpRequest):
@@ -59,18 +68,15 @@ class PermissionMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         try:
             request.actor = find_actor(request)  # type: ignore[attr-defined]
-        except OperationalError:
-            if not is_api(request):
-                raise
-            return JsonResponse(
-                {"error": "The database does not answer. Nothing was done; send this again."},
-                status=503,
-                headers={"Retry-After": "5"},
-            )
+        except AWAY:
+            return unavailable(request, "The database does not answer. Nothing was done; send this again.")
         key = request.headers.get("Idempotency-Key") if is_api(request) else request.POST.get("idempotency_key")
         actor: Actor | None = request.actor  # type: ignore[attr-defined]
         if key and actor is not None and request.method not in {"GET", "HEAD", "OPTIONS"}:
-            return once(request, actor, key[:100], self.get_response)
+            try:
+                return once(request, actor, key[:100], self.get_response)
+            except AWAY:
+                return unavailable(request, UNKNOWN)
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
@@ -92,7 +98,13 @@ class PermissionMiddleware:
         return forbidden(request, refusal(actor, permission))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A refusal that a page did not show itself becomes a page of its own; the API has its own handler."""
+        """A refusal that a page did not show itself becomes a page of its own; the API has its own handler.
+
+        Losing the database on the way is said as what it is, by pages and API alike.
+        """
+        if isinstance(exception, AWAY):
+            logger.warning("Lost the database while answering %s: %s", request.path, exception)
+            return unavailable(request, UNKNOWN)
         if not isinstance(exception, OperationRefused) or is_api(request):
             return None
         if exception.status == 403:
@@ -100,6 +112,14 @@ class PermissionMiddleware:
         if exception.status == 404:
             return render(request, "404.html", {"sentence": str(exception)}, status=404)
         return render(request, "refused.html", {"sentence": str(exception)}, status=exception.status)
+
+
+def unavailable(request: HttpRequest, sentence: str) -> HttpResponse:
+    """503, and when to come again. The page is drawn without what every page asks of the database."""
+    later = {"Retry-After": "5"}
+    if is_api(request):
+        return JsonResponse({"error": sentence}, status=503, headers=later)
+    return HttpResponse(render_to_string("503.html", {"sentence": sentence}), status=503, headers=later)
 
 
 def forbidden(request: HttpRequest, sentence: str) -> HttpResponse:

@@ -25,7 +25,7 @@ from workbench.leftovers import members, stop_leftovers
 class Run:
     """One `manage.py workbench`, its output read as it comes."""
 
-    def __init__(self, var: Path, port: int) -> None:
+    def __init__(self, var: Path, port: int, practice: str = "0") -> None:
         self.var, self.port = var, port
         kept = {name: value for name, value in os.environ.items() if name not in FOREIGN | {"CELERY_BROKER_URL"}}
         self.popen = subprocess.Popen(
@@ -36,7 +36,7 @@ class Run:
                 "DJANGO_SETTINGS_MODULE": "workbench.settings",
                 "LASTGOOD_VAR": str(var),
                 "PORT": str(port),
-                "PRACTICE": "0",
+                "PRACTICE": practice,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -92,8 +92,8 @@ class Run:
 def run(reachable: Path) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
-    def start(port: int | None = None) -> Run:
-        runs.append(Run(reachable / "var", port or free_port()))
+    def start(port: int | None = None, practice: str = "0") -> Run:
+        runs.append(Run(reachable / "var", port or free_port(), practice))
         return runs[-1]
 
     yield start
@@ -137,6 +137,27 @@ def test_it_starts_heals_refuses_a_second_start_stops_cleanly_and_continues(run:
     third.wait_ready()
     assert third.interrupt() == 0
     assert (third.var / "secret_key").read_text() == secret
+
+
+@pytest.mark.story
+def test_whatever_is_killed_is_back_within_seconds(run: Callable[..., Run]) -> None:
+    one = run(practice="1")
+    one.wait_ready()
+    one.wait_for(lambda: set(one.recorded()) == {"server", "worker", "clock", "practice"})
+    before = one.recorded()
+    database = EmbeddedServer(one.var).pid()
+    assert database
+    for group in before.values():
+        os.killpg(group, signal.SIGKILL)
+    one.wait_for(lambda: all(one.recorded()[name] != group for name, group in before.items()), 20)
+    one.wait_for(lambda: one.status("/healthz") == 200)
+    for name in before:
+        assert f"The {name} ended (killed by SIGKILL); starting it again" in one.said
+    os.kill(database, signal.SIGKILL)
+    one.wait_for(lambda: EmbeddedServer(one.var).pid() not in {None, database}, 20)
+    assert "PostgreSQL has ended; starting it again." in one.said
+    one.wait_for(lambda: one.status("/readyz") == 200, 40)
+    assert one.interrupt() == 0
 
 
 @pytest.mark.story
