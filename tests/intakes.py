@@ -92,7 +92,7 @@ async def running() -> AsyncIterator[httpx.AsyncClient]:
     """The intake as a server would start it, and a client of it."""
     await app.startup()
     try:
-        transport = httpx.ASGITransport(app=app.application)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=app.application)
         async with httpx.AsyncClient(transport=transport, base_url="http://intake") as client:
             yield client
     finally:

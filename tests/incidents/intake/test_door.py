@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -190,7 +191,9 @@ def test_only_as_much_of_a_large_body_is_read_as_it_takes_to_know(address: str) 
 
 
 def test_a_sender_that_goes_away_mid_body_leaves_nothing(address: str) -> None:
-    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    messages: Iterator[dict[str, Any]] = iter(
+        [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    )
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
