@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from accounts import clock
 from accounts.actors import Actor
 from incidents.models import DetectionSource, Incident, Owed, Severity, TimelineEntry
-from incidents.operations import paging, timeline
+from incidents.operations import bulk, paging, timeline
 from rollouts.models import Deployment
 
 
@@ -95,11 +95,13 @@ def open_many(births: Sequence[Birth]) -> list[Incident]:
         )
         for birth, (pk, number) in zip(births, _numbers(len(births)), strict=True)
     ]
-    Incident.objects.bulk_create(incidents)
-    Owed.objects.bulk_create(
-        Owed(incident=incident, kind=kind, text=text[:300], since=birth.at)
-        for birth, incident in zip(births, incidents, strict=True)
-        for kind, text in birth.owed
+    bulk.insert(incidents)
+    bulk.insert(
+        [
+            Owed(incident=incident, kind=kind, text=text[:300], since=birth.at)
+            for birth, incident in zip(births, incidents, strict=True)
+            for kind, text in birth.owed
+        ]
     )
     paging.page_many(
         paging.Waking(incident, birth.actor, "opened", birth.at)

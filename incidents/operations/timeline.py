@@ -13,6 +13,7 @@ from accounts import chain, clock
 from accounts.actors import Actor
 from accounts.models import acted_by
 from incidents.models import Incident, TimelineEntry
+from incidents.operations import bulk
 
 #: NOTIFY channel; the payload is ``<ref> <region> [<region> …]``: what open pages should fetch again.
 CHANNEL = "lastgood_incident"
@@ -90,7 +91,7 @@ def append_many(drafts: Sequence[Draft]) -> list[TimelineEntry]:
         regions.setdefault(incident.ref, ["timeline", "header"]).extend(draft.ping)
     if not entries:
         return []
-    TimelineEntry.objects.bulk_create(entries)
+    bulk.insert(entries)
     ends = list({draft.incident.pk: draft.incident for draft in drafts}.values())
     with connection.cursor() as cursor:
         cursor.execute(
