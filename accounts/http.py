@@ -32,12 +32,14 @@ def show(
     fragment: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    """The page, or its partial ``region`` when htmx asks for it; ``fragment``: the whole template is a region.
+    """The page, or its partial ``region`` when htmx asks for it; ``fragment``: the whole template is a region,
+    told by ``alone`` that no page stands around it.
 
     A region carries a tag of what it shows (``HX-PTag``); asked again with the same tag the answer is 304 and the
     browser leaves its page alone.
     """
     part = bool(region) and wants_region(request)
+    context = {"alone": fragment} | context
     response = render(request, f"{template}#{region}" if part else template, context, status=status)
     patch_vary_headers(response, ["HX-Request", "HX-Request-Type"])
     if (part or fragment) and request.method == "GET" and status == 200:

@@ -18,6 +18,7 @@ from rollouts.telemetry.facts import Bucket, Change, Difference, Dimension, Firs
 
 BEFORE = timedelta(minutes=30)  # of what is shown before the harm is known to have begun
 LONGEST = timedelta(hours=6)
+LATELY = timedelta(minutes=10)  # of which the last minute is "now"
 LOOKED_BACK = timedelta(days=21)
 TRIAGE_TIME = timedelta(minutes=15)
 
@@ -56,7 +57,7 @@ def evidence(visit: Visit) -> dict[str, Any]:
     if deployment is None:
         return {"evidence": None, "no_evidence": "Say which agent this is about; then its runs are counted here."}
     window = window_of(incident, deployment, visit.at)
-    series = questions.rate_series(window, step_of(window))
+    series = questions.rate_series(window, step_of(window.until - window.since))
     total = sum(bucket.total_runs for bucket in series)
     failed = sum(bucket.failed_runs for bucket in series)
     began = questions.first_failure(window) if failed else None
@@ -72,7 +73,7 @@ def evidence(visit: Visit) -> dict[str, Any]:
             "total": total,
             "failed": failed,
             "rate": failed / total if total else None,
-            "points": [(bucket.at, bucket.failed_share) for bucket in series],
+            "points": drawn(series),
             "caption": caption(failed, total, began),
             "mark": before if began else None,
             "first": began,
@@ -89,9 +90,24 @@ def evidence(visit: Visit) -> dict[str, Any]:
     }
 
 
-def step_of(window: Window) -> timedelta:
-    """A step that gives the spark about sixty points."""
-    return max((window.until - window.since) / 60, timedelta(seconds=10))
+def step_of(length: timedelta) -> timedelta:
+    """How finely to ask: five seconds in the first hour, then coarser; :func:`drawn` joins what is too fine to draw."""
+    return max(timedelta(seconds=5), length / 720)
+
+
+def drawn(series: tuple[Bucket, ...], most: int = 60) -> list[tuple[datetime, float | None]]:
+    """Failed shares for a spark: without what lies before and after the first and last run, at most ``most`` points."""
+    known = [index for index, bucket in enumerate(series) if bucket.total_runs]
+    if not known:
+        return []
+    shown = series[known[0] : known[-1] + 1]
+    width = -(-len(shown) // most)
+    points: list[tuple[datetime, float | None]] = []
+    for start in range(0, len(shown), width):
+        part = shown[start : start + width]
+        total = sum(bucket.total_runs for bucket in part)
+        points.append((part[0].at, sum(bucket.failed_runs for bucket in part) / total if total else None))
+    return points
 
 
 def caption(failed: int, total: int, began: FirstFailure | None) -> str:
@@ -139,14 +155,14 @@ def shown(change: Change) -> ChangeView:
 
 
 def harm(visit: Visit) -> dict[str, Any]:
-    """Bad runs per minute, and whether they still grow: the last half hour, or around the containment."""
+    """Bad runs per minute, and whether they still grow."""
     deployment = visit.incident.deployment
     if deployment is None:
         return {"harm": None}
     until = visit.at.replace(microsecond=0)
     until -= timedelta(seconds=until.second % 5)  # so that looking again at once shows the same
-    window = Window(deployment.bundle.key, deployment.environment_id, until - BEFORE, until)
-    rate = questions.harm_rate(window, timedelta(seconds=30))
+    window = Window(deployment.bundle.key, deployment.environment_id, until - LATELY, until)
+    rate = questions.harm_rate(window, timedelta(seconds=10))
     if not any(bucket.total_runs for bucket in rate.series):
         return {"harm": None}
     word = "still rising" if rate.still_rising else "gone" if rate.per_minute_now == 0 else "not rising"
@@ -155,7 +171,7 @@ def harm(visit: Visit) -> dict[str, Any]:
         "harm": {
             "line": f"bad runs per minute {told}",
             "rising": rate.still_rising,
-            "points": [(bucket.at, bucket.failed_share) for bucket in rate.series],
+            "points": drawn(rate.series),
             "caption": finding(rate.series, word),
             "mark": visit.incident.contained_at,
         }
@@ -166,4 +182,4 @@ def finding(series: tuple[Bucket, ...], word: str) -> str:
     """What the spark of the harm shows."""
     failed = sum(bucket.failed_runs for bucket in series)
     total = sum(bucket.total_runs for bucket in series)
-    return f"{number(failed)} of {number(total)} runs failed in the last 30 minutes; the harm is {word}."
+    return f"{number(failed)} of {number(total)} runs failed in the last 10 minutes; the harm is {word}."
