@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -98,12 +99,16 @@ def test_postgresql_restarted_under_load(start_workbench: Start) -> None:
 
         workbench.postgres.stop()
         gone = time.monotonic()
-        said = workbench.http.get("/readyz", timeout=20)
+        with ThreadPoolExecutor(3) as people:
+            asked = [
+                people.submit(workbench.http.get, "/readyz", timeout=20),
+                people.submit(press, workbench, "away", timeout=20),
+                people.submit(browser.http.get, f"/i/{room}/"),
+            ]
+            said, refused, page = (answer.result() for answer in asked)
         assert said.status_code == 503
         assert said.json()["checks"]["database"].startswith("PostgreSQL does not answer")
-        refused = press(workbench, "away", timeout=20)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5"), refused.text[:300]
-        page = browser.http.get(f"/i/{room}/")
         assert (page.status_code, page.headers["retry-after"]) == (503, "5")
         assert "The database does not answer" in page.text
         assert workbench.http.get("/healthz").status_code == 200

@@ -107,15 +107,16 @@ def test_browsers_api_and_command_line_pressing_together_are_one_rollback(site: 
             assert entries == [(1,)]
 
 
-def test_of_many_presses_by_api_exactly_one_answers_that_it_made_the_rollback(site: Workbench) -> None:
+def test_of_many_presses_at_two_servers_exactly_one_answers_that_it_made_the_rollback(site: Workbench) -> None:
     ship(site, "one-201")
-    url = f"{site.url}/api/v1/deployments/one-201/prod/rollback"
+    path = "/api/v1/deployments/one-201/prod/rollback"
 
-    async def go() -> list[httpx.Response]:
+    async def go(urls: list[str]) -> list[httpx.Response]:
         async with httpx.AsyncClient(timeout=30, headers=site.token(), trust_env=False) as client:
-            return await asyncio.gather(*(client.post(url) for _ in range(40)))
+            return await asyncio.gather(*(client.post(url + path) for url in urls))
 
-    answers = asyncio.run(go())
+    with second_server(site) as other:
+        answers = asyncio.run(go([site.url, other] * 20))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 39}
     assert len({(answer.json()["rollback"], answer.json()["incident"]) for answer in answers}) == 1
     assert answers[0].json()["incident"], "no press is left without its room"
