@@ -26,5 +26,5 @@ def begin(sender: Any, **kwargs: Any) -> None:
 
     Sent through the clock's own connection: another would open a second pool that stays.
     """
-    connection.close_pool()  # Celery looked over the models; from here on the clock only sends
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL only. Celery looked over the models; from here on the clock only sends
     sender.scheduler.apply_entry(sender.scheduler.schedule["workbench.tick"], producer=sender.scheduler.producer)
