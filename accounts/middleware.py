@@ -149,7 +149,7 @@ def once(
     asked = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode() + said).hexdigest()
     at = clock.now()
     with transaction.atomic():
-        row, fresh = IdempotencyKey.objects.select_for_update().get_or_create(
+        row, fresh = IdempotencyKey.objects.select_for_update(no_key=True).get_or_create(
             caller=caller, key=key, defaults={"request_digest": asked, "created_at": at}
         )
         if not fresh and row.answered_at is None and at - row.created_at > timedelta(minutes=1):

@@ -22,7 +22,11 @@ class DueQuerySet(models.QuerySet[Any]):
         A claimant that dies lets go when ``hold`` has passed, so work is repeated rather than lost.
         """
         with transaction.atomic():
-            rows = list(self.due(at).order_by("due_at", "pk").select_for_update(skip_locked=True, of=("self",))[:limit])
+            rows = list(
+                self.due(at)
+                .order_by("due_at", "pk")
+                .select_for_update(skip_locked=True, no_key=True, of=("self",))[:limit]
+            )
             self.model.objects.filter(pk__in=[row.pk for row in rows]).update(
                 claimed_until=at + hold, attempts=F("attempts") + 1
             )

@@ -92,7 +92,7 @@ def use_sign_in_link(secret: str, *, at: datetime | None = None) -> User | None:
     """The person the link signs in, if it is unused and in time; it then is used up."""
     at = at or clock.now()
     link = (
-        SignInLink.objects.select_for_update(of=("self",))
+        SignInLink.objects.select_for_update(no_key=True, of=("self",))
         .select_related("user")
         .filter(digest=digest_of(secret), used_at=None, expires_at__gt=at, user__is_active=True)
         .first()

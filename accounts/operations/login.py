@@ -66,7 +66,7 @@ def approve(user_code: str, *, actor: Actor, at: datetime | None = None) -> Pers
     if actor.person is None:
         raise NotPermitted("Only a signed-in person can approve a login.")
     session = (
-        PersonSession.objects.select_for_update()
+        PersonSession.objects.select_for_update(no_key=True)
         .filter(user_code=user_code, approved_at=None, approve_until__gt=at)
         .first()
     )
@@ -83,7 +83,7 @@ def redeem(device_code: str, *, at: datetime | None = None) -> Granted | None:
     """The session, once approved; None while waiting. Refused when the code is unknown, late or already used."""
     at = at or clock.now()
     session = (
-        PersonSession.objects.select_for_update(of=("self",))
+        PersonSession.objects.select_for_update(no_key=True, of=("self",))
         .select_related("user")
         .filter(device_digest=digest_of(device_code))
         .first()

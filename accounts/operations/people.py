@@ -31,7 +31,7 @@ def set_roles(user: User, *, actor: Actor, roles: Sequence[str], active: bool = 
     """Give ``user`` exactly ``roles``; ``active`` false keeps them out. The last admin stays one."""
     require(actor, Permission.ADMIN)
     known(roles)
-    admins = list(User.objects.select_for_update().filter(is_active=True, roles__contains=[SiteRole.ADMIN]))
+    admins = list(User.objects.select_for_update(no_key=True).filter(is_active=True, roles__contains=[SiteRole.ADMIN]))
     if admins == [user] and (SiteRole.ADMIN not in roles or not active):
         raise OperationRefused(f"{user} is the only admin. Make somebody else admin first.")
     user.roles, user.is_active = list(roles), active

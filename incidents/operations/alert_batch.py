@@ -89,7 +89,7 @@ class Batch:
                 Q(pk__in=wanted)
                 | Q(deployment__in=deployments, resolved_at=None, contained_at=None) & ~Q(kind=Incident.Kind.DRILL)
             )
-            .select_for_update(of=("self",))
+            .select_for_update(no_key=True, of=("self",))
             .order_by("pk")
         )
         for incident in incidents:

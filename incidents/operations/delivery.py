@@ -12,11 +12,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.template.loader import render_to_string
 
 from accounts import clock
 from accounts.actors import Actor
+from accounts.locks import patient
 from accounts.models import DueRow
 from incidents import links
 from incidents.models import Notice, Page, TimelineEntry
@@ -64,7 +64,7 @@ def _page(page: Page, at: datetime) -> None:
     page = Page.objects.select_related("incident__deployment__bundle", "user").get(pk=page.pk)
     incident, user = page.incident, page.user
     if incident.acknowledged_by_id is not None or not incident.is_open or incident.severity not in paging.PAGED:
-        page.finish(at=at)
+        page.delete()  # nobody was woken: a later raise must be able to ask for this page again
         return
     secret = acknowledge.make_link(incident, user, at=at)
     body = render_to_string(
@@ -78,18 +78,23 @@ def _page(page: Page, at: datetime) -> None:
         },
     )
     registry.send(f"email:{user.email}", f"{incident.severity} {incident.ref}: {_one_line(incident.title)}", body)
-    with transaction.atomic():
-        timeline.append(
-            timeline.lock(incident),
-            TimelineEntry.Kind.PAGE,
-            f"Paged {user} by e-mail",
-            actor=SENDER,
-            at=at,
-            data={"page": page.pk, "user": user.pk},
-            is_key=False,
-            source=f"page:{page.pk}",
-        )
-        page.finish(at=at)
+    _paged(page, at)
+
+
+@patient("Its room is held by somebody else.")
+def _paged(page: Page, at: datetime) -> None:
+    """Record that the message left. While the room is held the page stays due: woken twice rather than never."""
+    timeline.append(
+        timeline.lock(page.incident),
+        TimelineEntry.Kind.PAGE,
+        f"Paged {page.user} by e-mail",
+        actor=SENDER,
+        at=at,
+        data={"page": page.pk, "user": page.user_id},
+        is_key=False,
+        source=f"page:{page.pk}",
+    )
+    page.finish(at=at)
 
 
 def _notice(notice: Notice, at: datetime) -> None:

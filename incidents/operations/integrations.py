@@ -56,7 +56,7 @@ def revoke(integration: Integration, *, actor: Actor, at: datetime | None = None
 
 
 def _usable(integration: Integration) -> Integration:
-    found = Integration.objects.select_for_update().get(pk=integration.pk)
+    found = Integration.objects.select_for_update(no_key=True).get(pk=integration.pk)
     if found.revoked_at is not None:
         raise OperationRefused(f"{found.name} is revoked. Create another integration.")
     return found

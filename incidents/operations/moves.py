@@ -7,6 +7,7 @@ what it missed the clock finds (:func:`sweep`). ``MachineMove`` is the memory of
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
@@ -15,6 +16,8 @@ from django.db.models import Exists, OuterRef
 
 from accounts import clock
 from accounts.actors import Actor
+from accounts.errors import OperationRefused
+from accounts.locks import patient
 from incidents.models import Incident, MachineMove, TimelineEntry
 from incidents.operations import notices, rooms, timeline
 from rollouts.models import Activation, Rollback, RollbackLeg, Stop
@@ -24,6 +27,7 @@ Kind = TimelineEntry.Kind
 SWEPT = timedelta(days=30)
 
 logger = logging.getLogger(__name__)
+_sweeping = threading.Lock()
 
 
 @transaction.atomic
@@ -41,16 +45,35 @@ def incident_of(kind: str, pk: int) -> str | None:
 
 
 def sweep(at: datetime | None = None) -> int:
-    """Record every move that nobody has; how many there were. Woken by the clock."""
+    """Record every move that nobody has; how many there were. Woken by the clock.
+
+    One sweep of a process at a time, each of its waits bounded: a room that is held keeps no worker from paging.
+    """
+    if not _sweeping.acquire(blocking=False):
+        return 0
+    try:
+        return _sweep(at or clock.now())
+    finally:
+        _sweeping.release()
+
+
+def _sweep(at: datetime) -> int:
     count = 0
-    for kind, pk in list(unrecorded(at or clock.now())):
+    for kind, pk in list(unrecorded(at)):
         try:
-            record(kind, pk)
+            _record_patiently(kind, pk)
+        except OperationRefused as held:
+            logger.warning("%s %s is not recorded yet: %s", kind, pk, held)
         except Exception:  # one row that cannot be recorded must not keep the others from the record
             logger.exception("could not record %s %s", kind, pk)
         else:
             count += 1
     return count
+
+
+@patient("Its room is held by somebody else.")
+def _record_patiently(kind: str, pk: int) -> None:
+    record(kind, pk)
 
 
 def unrecorded(at: datetime) -> Iterator[tuple[str, int]]:

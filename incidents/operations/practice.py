@@ -7,7 +7,8 @@ import json
 from django.db import connection
 
 from incidents.models import Incident
-from incidents.operations import timeline
+from incidents.operations import grouping, timeline
+from rollouts.models import Deployment
 
 
 def remove(agent_id: int) -> dict[str, int]:
@@ -15,6 +16,8 @@ def remove(agent_id: int) -> dict[str, int]:
 
     The database function does it and refuses any agent that is not marked as practice. Open pages are told.
     """
+    deployments = Deployment.objects.filter(bundle__agent=agent_id).values_list("pk", flat=True)
+    grouping.lock(integrations=(), deployments=deployments)  # no alert about them is being filed meanwhile
     refs = list(
         Incident.objects.filter(deployment__bundle__agent=agent_id).order_by("pk").values_list("ref", flat=True)
     )

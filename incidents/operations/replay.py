@@ -21,7 +21,9 @@ def replay(receipt: Receipt, *, actor: Actor, at: datetime | None = None) -> Ans
     if actor.person is None:
         raise NotPermitted("Only a person can replay what was quarantined. Sign in.")
     at = at or clock.now()
-    receipt = Receipt.objects.select_for_update(of=("self",)).select_related("integration").get(pk=receipt.pk)
+    receipt = (
+        Receipt.objects.select_for_update(no_key=True, of=("self",)).select_related("integration").get(pk=receipt.pk)
+    )
     if receipt.status != Receipt.Status.QUARANTINED:
         raise OperationRefused(f"Receipt {receipt.pk} is not quarantined: it was {receipt.status} already.")
     integration, body = receipt.integration, bytes(receipt.body)

@@ -34,17 +34,24 @@ def belongs(move: MachineMove, incident: Incident | None) -> Incident | None:
     return incident
 
 
+def lock_rooms(deployment: Deployment, also: Incident | None) -> list[Incident]:
+    """Every open incident of ``deployment``, and ``also``: locked at once, in the order all lock them (ADR 6)."""
+    about = Incident.objects.open().filter(deployment=deployment)
+    wanted = about | Incident.objects.filter(pk=also.pk) if also is not None else about
+    return list(wanted.select_for_update(no_key=True, of=("self",)).order_by("pk"))
+
+
 def room_of(deployment: Deployment, pressed_in: str, *, actor: Actor, title: str, at: datetime) -> Incident:
     """The locked room a containment belongs to (CONTRACT §5): where it was pressed, else the worst open incident of
     the deployment, newest first, else a new one that owes its investigation."""
     pressed = Incident.objects.filter(ref=pressed_in.upper()).first() if pressed_in else None
-    if pressed is not None and pressed.deployment_id in {None, deployment.pk}:
-        return timeline.lock(pressed)
-    found = Incident.objects.open().filter(deployment=deployment).order_by("severity", "-opened_at", "-pk").first()
-    if found is not None:
-        locked = timeline.lock(found)
-        if locked.is_open:
-            return locked
+    if pressed is not None and pressed.deployment_id not in {None, deployment.pk}:
+        pressed = None
+    locked = lock_rooms(deployment, pressed)
+    if pressed is not None:
+        return next(incident for incident in locked if incident.pk == pressed.pk)
+    if locked:
+        return min(locked, key=lambda incident: (incident.severity, -incident.opened_at.timestamp(), -incident.pk))
     return opening.open_incident(
         actor=actor,
         title=title,
@@ -61,9 +68,7 @@ def tell(
     room: Incident | None, deployment: Deployment, kind: str, text: str, source: str, *, actor: Actor, at: datetime
 ) -> list[Incident]:
     """One entry in ``room`` and in every other open incident of ``deployment``; all of them, locked, room first."""
-    wanted = Incident.objects.open().filter(deployment=deployment).values_list("pk", flat=True)
-    pks = {*wanted, *([room.pk] if room is not None else [])}
-    rooms = list(Incident.objects.select_for_update(of=("self",)).filter(pk__in=pks).order_by("pk"))
+    rooms = lock_rooms(deployment, room)
     rooms.sort(key=lambda incident: room is None or incident.pk != room.pk)
     for position, incident in enumerate(rooms):
         elsewhere = f" (recorded in {room.ref})" if room is not None and position else ""

@@ -21,7 +21,7 @@ CHANNEL = "lastgood_incident"
 
 def lock(incident: Incident) -> Incident:
     """The incident's present row, locked until the transaction ends; whoever appends holds it."""
-    return Incident.objects.select_for_update(of=("self",)).get(pk=incident.pk)
+    return Incident.objects.select_for_update(no_key=True, of=("self",)).get(pk=incident.pk)
 
 
 def append(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pgtrigger
 from django.db import models
 
 from accounts.models import Acted, append_only
@@ -88,7 +87,7 @@ class GateResult(Acted):
                 condition=~models.Q(gate="diff") | models.Q(actor_kind="person"), name="diff_sign_off_is_a_persons"
             ),
         ]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = append_only()
 
     def __str__(self) -> str:
         return f"{self.gate} {self.state}"

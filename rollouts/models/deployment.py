@@ -36,12 +36,20 @@ class Deployment(models.Model):
     active = models.ForeignKey(BundleVersion, models.PROTECT, null=True, blank=True, related_name="+")
     activated_at = models.DateTimeField(null=True, blank=True)
     stack = ArrayField(models.PositiveIntegerField(), default=list)
-    standing_rollback = models.OneToOneField("Rollback", models.PROTECT, null=True, blank=True, related_name="+")
+    standing_rollback = models.ForeignKey(
+        "Rollback", models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     warm_hours = models.PositiveIntegerField(default=48, help_text="How long a replaced version stays warm.")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["bundle", "environment"], name="deployment_once_per_environment"),
+            # With a condition it is no key of the row, so that a flip waits for nobody who refers to it (ADR 6).
+            models.UniqueConstraint(
+                fields=["standing_rollback"],
+                condition=models.Q(standing_rollback__isnull=False),
+                name="rollback_stands_in_one_deployment",
+            ),
         ]
 
     def __str__(self) -> str:

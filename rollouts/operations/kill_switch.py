@@ -59,7 +59,9 @@ def engage(
     if not _SCOPE.fullmatch(scope):
         raise OperationRefused("A scope is whole, writes, region:<name>, tool:<name> or cohort:<name>.", status=422)
     # The pointer row orders presses, so that the switch is made once and engaged once.
-    deployment = Deployment.objects.select_for_update(of=("self",)).select_related("bundle").get(pk=deployment.pk)
+    deployment = (
+        Deployment.objects.select_for_update(no_key=True, of=("self",)).select_related("bundle").get(pk=deployment.pk)
+    )
     switch, _ = KillSwitch.objects.get_or_create(deployment=deployment, scope=scope)
     standing = switch.stops.filter(released_at=None).first()
     if standing is not None:
@@ -89,9 +91,9 @@ def release(stop: Stop, *, actor: Actor, reason: str = "", at: datetime | None =
     """Let go what was stopped; only a person may."""
     deployment = stop.kill_switch.deployment
     require(actor, Permission.RELEASE, deployment)
-    Deployment.objects.select_for_update().get(pk=deployment.pk)
+    Deployment.objects.select_for_update(no_key=True).get(pk=deployment.pk)
     stop = (
-        Stop.objects.select_for_update(of=("self",))
+        Stop.objects.select_for_update(no_key=True, of=("self",))
         .select_related("kill_switch__deployment__bundle", "released_by")
         .get(pk=stop.pk)
     )

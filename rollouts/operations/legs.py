@@ -21,7 +21,7 @@ _CLOSINGS = (RollbackLeg.State.DONE, RollbackLeg.State.WAIVED)
 def close(leg: RollbackLeg, *, actor: Actor, state: str, reason: str = "", at: datetime | None = None) -> RollbackLeg:
     """Say that a leg is done, or waive it with a reason; a person's word, under their name."""
     leg = (
-        RollbackLeg.objects.select_for_update(of=("self",))
+        RollbackLeg.objects.select_for_update(no_key=True, of=("self",))
         .select_related("rollback__deployment__bundle")
         .get(pk=leg.pk)
     )

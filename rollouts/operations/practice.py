@@ -90,7 +90,7 @@ def rest(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
     """Let the fleet rest now; its data stay. Refused when there is none."""
     _allow(actor)
     at = at or clock.now()
-    run = PracticeRun.objects.select_for_update().filter(ended_at=None).first()
+    run = PracticeRun.objects.select_for_update(no_key=True).filter(ended_at=None).first()
     if run is None:
         raise OperationRefused("There is no practice to rest from.")
     if run.active_until > at:
@@ -132,7 +132,7 @@ def remove(*, actor: Actor, at: datetime | None = None) -> dict[str, int]:
     _allow(actor)
     at = at or clock.now()
     _lock()
-    run = PracticeRun.objects.select_for_update().filter(ended_at=None).first()
+    run = PracticeRun.objects.select_for_update(no_key=True).filter(ended_at=None).first()
     agents = list(Agent.objects.filter(practice=True).order_by("pk"))
     if run is None and not agents:
         raise OperationRefused("There is no practice data.")

@@ -39,7 +39,7 @@ def promote(
     if version.bundle_id != deployment.bundle_id:
         raise OperationRefused(f"{version} is a version of another bundle than {deployment}.", status=422)
     _check_waiver(waiver_reason, waiver_expires_at, at)
-    deployment = Deployment.objects.select_for_update().get(pk=deployment.pk)
+    deployment = Deployment.objects.select_for_update(no_key=True).get(pk=deployment.pk)
     if deployment.active_id == version.pk:
         return deployment.activations.select_related("version", "previous").latest("pk")
     standing = gates.standing(version, deployment.environment_id)

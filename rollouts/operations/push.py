@@ -72,7 +72,7 @@ def _locked_bundle(key: Key, at: datetime) -> Bundle:
     """The bundle's row, made if need be and locked, so that numbers and labels are given out one at a time."""
     agent, _ = Agent.objects.get_or_create(slug=key.agent, defaults={"created_at": at})
     bundle, _ = Bundle.objects.get_or_create(agent=agent, variant=key.variant, defaults={"key": str(key)})
-    bundle = Bundle.objects.select_for_update().get(pk=bundle.pk)
+    bundle = Bundle.objects.select_for_update(no_key=True).get(pk=bundle.pk)
     Deployment.objects.bulk_create(
         [Deployment(bundle=bundle, environment=environment) for environment in Environment.objects.all()],
         ignore_conflicts=True,

@@ -46,7 +46,7 @@ def roll_back(
     at = at or called_at
     decided_at = decided_at or at
     # Lock first and read its versions after: a join would be read as it stood before the lock was granted.
-    deployment = Deployment.objects.select_for_update().get(pk=deployment.pk)
+    deployment = Deployment.objects.select_for_update(no_key=True).get(pk=deployment.pk)
     if standing := _standing(deployment, to):
         return standing, False
     old, new = _versions(deployment, _target(deployment, to))

@@ -34,7 +34,7 @@ def roll_forward(
     """
     require(actor, Permission.CONTAIN, deployment)
     began, at = perf_counter(), at or clock.now()
-    deployment = Deployment.objects.select_for_update().get(pk=deployment.pk)
+    deployment = Deployment.objects.select_for_update(no_key=True).get(pk=deployment.pk)
     if deployment.standing_rollback_id is None:
         last = deployment.activations.select_related("version", "previous").order_by("-pk").first()
         if last is not None and last.kind == Activation.Kind.ROLL_FORWARD:

@@ -150,7 +150,7 @@ def test_what_needs_nobody_any_more_wakes_nobody(mara: User, meanwhile: str) -> 
         resolve.resolve(room, actor=person(), origin="unknown", resolution="r")
     delivery.send_due()
     assert mail.outbox == []
-    assert Page.objects.get().done_at is not None
+    assert not Page.objects.exists(), "a page that never left must not stand there as sent"
 
 
 def test_raising_undone_in_time_wakes_nobody(mara: User, noon: datetime, clock: MovableClock) -> None:
@@ -161,6 +161,10 @@ def test_raising_undone_in_time_wakes_nobody(mara: User, noon: datetime, clock: 
     clock.advance(seconds=10)
     delivery.send_due()
     assert mail.outbox == []
+    severity.set_severity(room, actor=actor, severity="SEV1")
+    clock.advance(seconds=11)
+    delivery.send_due()
+    assert [message.to for message in mail.outbox] == [[mara.email]], "raised for good: now somebody is woken"
 
 
 def test_a_notice_leaves_as_it_was_written() -> None:
