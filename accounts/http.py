@@ -18,6 +18,11 @@ from accounts.permissions import Permission, allows
 FRESH = re.compile(rb'name="(?:csrfmiddlewaretoken|idempotency_key)" value="[^"]*"')
 
 
+def whole_number(text: str) -> int | None:
+    """The number that an address or a form names; None for what no row can have: blanks, ``²``, a thousand digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 def wants_region(request: HttpRequest) -> bool:
     """Whether htmx asks for one region. Restoring history asks for the whole page."""
     return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Request-Type") != "full"

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db import InterfaceError, OperationalError, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
@@ -44,6 +44,12 @@ def is_api(request: HttpRequest) -> bool:
     return request.path.startswith(("/api/", "/v1/", "/v2/"))
 
 
+def holds_nul(request: HttpRequest) -> bool:
+    """Whether a page was sent a NUL, which PostgreSQL cannot even look for. No browser sends one by itself."""
+    sent = [*request.GET.lists(), *request.POST.lists()]
+    return "\0" in request.path or any("\0" in value for _, values in sent for value in values)
+
+
 def find_actor(request: HttpRequest) -> Actor | None:
     """The bearer of the Authorization header, else the signed-in person.
 
@@ -66,6 +72,8 @@ class PermissionMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not is_api(request) and holds_nul(request):  # the API tells which member it was
+            return HttpResponseBadRequest("The character U+0000 cannot be stored.\n", content_type="text/plain")
         try:
             request.actor = find_actor(request)  # type: ignore[attr-defined]
         except AWAY:

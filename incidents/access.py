@@ -10,7 +10,7 @@ from accounts.actors import Actor
 from accounts.errors import NotFound
 from accounts.models import User
 from accounts.permissions import Permission, declare, require
-from incidents.models import Acknowledgement, Incident, Receipt, TimelineEntry
+from incidents.models import Acknowledgement, Incident, Receipt
 from incidents.models.incident import IncidentQuerySet
 from rollouts.access import get_deployment
 from rollouts.models import Deployment
@@ -127,25 +127,6 @@ def get_room(actor: Actor | None, ref: str) -> Incident:
     if incident is None:
         raise NotFound(f"There is no incident called {ref}.")
     return incident
-
-
-def get_incident_to_contain(actor: Actor | None, ref: str) -> Incident:
-    """The incident, for whoever may contain its agent: also those on call for it, whatever their role."""
-    incident = get_incident(actor, ref)
-    require(actor, Permission.CONTAIN, incident.deployment)
-    return incident
-
-
-def get_entry(actor: Actor | None, ref: str, sequence: int) -> TimelineEntry:
-    """One entry of an incident's timeline by its place in it."""
-    entry = (
-        TimelineEntry.objects.select_related("incident", "corrects")
-        .filter(incident=get_incident(actor, ref), sequence=sequence)
-        .first()
-    )
-    if entry is None:
-        raise NotFound(f"{ref} has no entry {sequence}.")
-    return entry
 
 
 def find_deployment(actor: Actor | None, name: str) -> Deployment:

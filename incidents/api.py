@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StrictStr
 
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.http import whole_number
 from accounts.strict_json import storable
 from incidents import access, answers
 from incidents.answers import Answer
@@ -115,9 +116,9 @@ def shown(request: HttpRequest, incident: Incident) -> Answer:
 def page[Row: models.Model](rows: models.QuerySet[Row], cursor: str | None, limit: int) -> tuple[list[Row], str | None]:
     """Rows older than ``cursor``, newest first, and the cursor of what follows; None at the end."""
     if cursor is not None:
-        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        if (before := whole_number(cursor)) is None:
             raise OperationRefused("A cursor is the `next` of a page before.", status=422)
-        rows = rows.filter(pk__lt=int(cursor))
+        rows = rows.filter(pk__lt=before)
     found = list(rows.order_by("-pk")[: limit + 1])
     return found[:limit], str(found[limit - 1].pk) if len(found) > limit else None
 

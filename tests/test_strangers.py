@@ -11,6 +11,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from accounts.models import Scope, SiteRole
 from accounts.permissions import Permission, needed_for
 from tests.factories.accounts import UserFactory, token
+from tests.factories.incidents import incident
+from tests.factories.rollouts import KEY
 
 pytestmark = pytest.mark.django_db
 
@@ -85,3 +87,37 @@ def test_a_disabled_person_is_a_stranger(client: Client) -> None:
     user.save()
     for _, path, _ in guarded()[:20]:
         assert client.get(path).status_code in {302, 401, 405}
+
+
+#: What no page sends, but anybody can: digits that are none, a number no row can have, half a reference, a NUL.
+ODD = {
+    "a digit that is none": "\u00b2",
+    "a thousand digits": "9" * 5000,
+    "a negative number": "-1",
+    "half a reference": "INC-",
+    "a percent sign": "%",
+    "a NUL": "a\0b",
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_odd_values_are_refused_and_never_a_failure(client: Client, odd: str) -> None:
+    """The test client raises what a page does not answer."""
+    client.force_login(UserFactory(roles=[SiteRole.ADMIN]))
+    room = incident()
+    names = ("before", "q", "old", "view", "by", "is", "timeline", "to", "title", "text", "deployment", "scope", "kind")
+    for _, path, _ in guarded():
+        if path.startswith(("/api/", "/v1/", "/v2/", "/events/")):
+            continue
+        path = path.replace("/i/x/", f"/i/{room.ref}/").replace("/bundles/x/", f"/bundles/{KEY}/")
+        for answer in (client.get(path, dict.fromkeys(names, odd)), client.post(path, dict.fromkeys(names, odd))):
+            assert answer.status_code < 500, f"{path} answered {answer.status_code}"
+            assert "\0" not in odd or answer.status_code == 400
+
+
+def test_odd_addresses_are_not_found(client: Client) -> None:
+    client.force_login(UserFactory(roles=[SiteRole.ADMIN]))
+    for path in ("/i/{}/", "/bundles/{}/", "/fleet/{}/", "/bundles/{}/versions/{}/", "/i/INC-1/legs/{}/"):
+        for odd in ("%C2%B2", "%25", "9" * 300, "%E2%80%AE"):
+            assert client.get(path.replace("{}", odd)).status_code < 500
+        assert client.get(path.replace("{}", "a%00b")).status_code == 400

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
 from accounts.errors import OperationRefused
+from accounts.http import whole_number
 from accounts.middleware import ActorRequest
 from accounts.models import User
 from incidents.models import Incident, Step
@@ -91,10 +92,10 @@ def duty(request: ActorRequest, ref: str) -> HttpResponse:
 def agent(request: ActorRequest, ref: str) -> HttpResponse:
     """Say which deployment it is about."""
     visit = visit_of(request, ref, Step.DETECT)
-    asked = request.POST.get("deployment", "")
-    if not asked.isdigit():
+    asked = whole_number(request.POST.get("deployment", ""))
+    if asked is None:
         return refused(visit, OperationRefused("Choose the agent this is about.", status=422))
-    deployment = get_object_or_404(Deployment.objects.select_related("bundle"), pk=int(asked[:18]))
+    deployment = get_object_or_404(Deployment.objects.select_related("bundle"), pk=asked)
     act = lambda: naming.choose(visit.incident, actor=visit.actor, deployment=deployment)  # noqa: E731
     return press(visit, act, f"This is about {deployment}.")
 

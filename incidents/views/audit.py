@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
-from accounts.http import show
+from accounts.http import show, whole_number
 from accounts.middleware import ActorRequest
 from accounts.models import AuditEntry
 from accounts.operations import audit as chain
@@ -29,9 +29,9 @@ def audit(request: ActorRequest) -> HttpResponse:
             | Q(subject__icontains=word)
             | Q(reason__icontains=word)
         )
-    before = request.GET.get("before", "")
-    if before.isdigit():
-        found = found.filter(sequence__lt=int(before[:18]))
+    before = whole_number(request.GET.get("before", ""))
+    if before is not None:
+        found = found.filter(sequence__lt=before)
     page = list(found[: PAGE + 1])
     context: dict[str, Any] = {"entries": page[:PAGE], "q": q}
     if len(page) > PAGE:

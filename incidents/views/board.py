@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.clock import now
-from accounts.http import Rights, show
+from accounts.http import Rights, show, whole_number
 from accounts.middleware import ActorRequest
 from incidents.models import Incident, OnCall, Owed, Receipt, Severity, Step
 from rollouts.models import RollbackLeg, Stop
@@ -157,9 +157,9 @@ def incident_list(request: ActorRequest) -> HttpResponse:
             | Q(header_reference__icontains=word)
             | Q(severity__iexact=word)
         )
-    before = request.GET.get("before", "")
-    if before.isdigit():
-        found = found.filter(pk__lt=int(before))
+    before = whole_number(request.GET.get("before", ""))
+    if before is not None:
+        found = found.filter(pk__lt=before)
     page = list(found.for_lists().order_by("-pk")[: PAGE + 1])
     more = urlencode({"show": shown, "q": q, "before": page[PAGE - 1].pk}) if len(page) > PAGE else ""
     rows = [(incident, step_of(incident)) for incident in page[:PAGE]]

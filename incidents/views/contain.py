@@ -6,6 +6,7 @@ from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_POST
 
 from accounts.errors import OperationRefused
+from accounts.http import whole_number
 from accounts.middleware import ActorRequest
 from accounts.words import milliseconds
 from incidents.models import Step
@@ -22,7 +23,9 @@ def roll_back(request: ActorRequest, ref: str) -> HttpResponse:
     """Back to the last good version; with ``to``, a number further below."""
     visit = visit_of(request, ref, Step.CONTAIN)
     asked = request.POST.get("to", "")
-    to = int(asked) if asked.isdigit() and len(asked) < 9 else None
+    to = whole_number(asked)
+    if asked and to is None:
+        return refused(visit, OperationRefused("A version to go back to is named by its number.", status=422))
     try:
         rollback = containing.roll_back(
             visit.incident, actor=visit.actor, reason=request.POST.get("reason", "")[:2000], to=to

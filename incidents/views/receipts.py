@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.errors import OperationRefused
-from accounts.http import Rights, show
+from accounts.http import Rights, show, whole_number
 from accounts.middleware import ActorRequest
 from incidents.access import get_receipt
 from incidents.models import Receipt
@@ -52,9 +52,9 @@ def replay(request: ActorRequest, pk: int) -> HttpResponse:
 def listing(request: ActorRequest, refusal: str = "", *, status: int = 200) -> HttpResponse:
     """The page, with why the last press was refused."""
     found = Receipt.objects.filter(status=Receipt.Status.QUARANTINED).select_related("integration")
-    before = request.GET.get("before", "")
-    if before.isdigit():
-        found = found.filter(pk__lt=int(before[:18]))
+    before = whole_number(request.GET.get("before", ""))
+    if before is not None:
+        found = found.filter(pk__lt=before)
     page = list(found[: PAGE + 1])
     rows = [Row(r, bytes(r.body[:SHOWN]).decode("utf-8", "replace"), len(r.body)) for r in page[:PAGE]]
     older = page[PAGE - 1].pk if len(page) > PAGE else None

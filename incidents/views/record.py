@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from accounts.http import whole_number
 from incidents.models import TimelineEntry
 from incidents.views.visit import Visit, panel_url
 
@@ -39,12 +40,12 @@ def timeline(visit: Visit) -> dict[str, Any]:
     """The newest entries, or those before ``?before=<sequence>``; ``?timeline=all`` adds machine detail."""
     asked = visit.request.GET
     shown = "all" if asked.get("timeline") == "all" else "key"
-    before = asked.get("before", "")
+    before = whole_number(asked.get("before", ""))
     entries = visit.incident.timeline.all()
     if shown == "key":
         entries = entries.filter(is_key=True)
-    if before.isdigit():
-        entries = entries.filter(sequence__lt=int(before[:9]))
+    if before is not None:
+        entries = entries.filter(sequence__lt=before)
     found = list(entries.defer("data", "digest", "previous_digest")[: PAGE + 1])
     path = panel_url(visit.incident, visit.panel)
 

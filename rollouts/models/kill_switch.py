@@ -9,19 +9,12 @@ from accounts.models import Acted
 from rollouts.models.deployment import Deployment
 
 
-class KillSwitchQuerySet(models.QuerySet["KillSwitch"]):
-    def engaged(self) -> KillSwitchQuerySet:
-        return self.filter(stops__released_at=None, stops__isnull=False)
-
-
 class KillSwitch(models.Model):
     """One scope of one deployment that can be stopped: whole, writes, region:…, tool:… or cohort:…"""
 
     deployment = models.ForeignKey(Deployment, models.PROTECT, related_name="kill_switches")
     scope = models.CharField(max_length=120)
     fallback = models.TextField(blank=True, help_text="What customers get instead: the usable path without the agent.")
-
-    objects = KillSwitchQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.actors import Actor
 from accounts.clock import now
 from accounts.errors import OperationRefused
-from accounts.http import Rights, show
+from accounts.http import Rights, show, whole_number
 from accounts.middleware import ActorRequest, forbidden
 from rollouts import access, diff, stack
 from rollouts.body import PARTS
@@ -108,10 +108,10 @@ def bundle(request: ActorRequest, key: str) -> HttpResponse:
     ):
         engaged.setdefault(stop.kill_switch.deployment_id, []).append(stop)
     columns = [Column(d, stack.view(d, at), engaged.get(d.pk, [])) for d in deployments]
-    before = request.GET.get("before", "")
+    before = whole_number(request.GET.get("before", ""))
     versions = BundleVersion.objects.filter(bundle=found).defer("body")
-    if before.isdigit():
-        versions = versions.filter(number__lt=int(before[:9]))
+    if before is not None:
+        versions = versions.filter(number__lt=before)
     page = list(versions[: PAGE + 1])
     active: dict[int, list[str]] = {}
     for deployment in deployments:

@@ -29,7 +29,7 @@ def test_a_stop_engages_bumps_the_epoch_and_is_written_down() -> None:
     made = kill_switch.stop(where, actor=person(), scope="tool:refund", reason="double refunds", pressed_in="INC-1")
     assert (made.kill_switch.scope, made.reason, made.pressed_in) == ("tool:refund", "double refunds", "INC-1")
     assert made.epoch == Environment.objects.get(name="prod").epoch == 1
-    assert list(KillSwitch.objects.engaged()) == [made.kill_switch]
+    assert list(KillSwitch.objects.filter(stops__released_at=None)) == [made.kill_switch]
     assert made.committed_ms > 0
     assert AuditEntry.objects.get(verb="stop").data == {"scope": "tool:refund", "fallback": ""}
 
