@@ -29,6 +29,8 @@ def register() -> None:
             "url:incidents:list": Permission.VIEW,
             "url:incidents:room": Permission.VIEW,
             "url:incidents:step": Permission.VIEW,
+            "url:incidents:timeline": Permission.VIEW,
+            "url:incidents:duties": Permission.RESPOND,
             "url:incidents:run": Permission.VIEW,
             "url:incidents:postmortem": Permission.VIEW,
             "url:incidents:oncall": Permission.VIEW,

@@ -79,6 +79,7 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         "theme": chosen(request, "theme", THEMES),
         "themes": list(THEMES.items()),
         "density": chosen(request, "density", DENSITIES),
+        "densities": list(DENSITIES.items()),
         "section": section,
         "nav": [Place(p.section, p.word, p.url, p.icon, p.more, here=p.section == section) for p in PLACES],
         "major": major,

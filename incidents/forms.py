@@ -10,6 +10,12 @@ from incidents.models import DetectionSource, Origin, Severity
 from rollouts.models import Deployment
 
 SHOWN = {"rows": 3}
+SEVERITY_MEANINGS = {
+    Severity.SEV1: "harm to many, now",
+    Severity.SEV2: "harm to some",
+    Severity.SEV3: "degraded",
+    Severity.SEV4: "cosmetic",
+}
 
 
 class DeclareForm(forms.Form):
@@ -21,7 +27,11 @@ class DeclareForm(forms.Form):
         help_text="As a customer would say it, like “Refund agent pays twice”.",
         error_messages={"required": "Say what is wrong, in a title."},
     )
-    severity = forms.ChoiceField(choices=Severity.choices, initial=Severity.SEV3, label="Severity")
+    severity = forms.ChoiceField(
+        choices=[(level.value, f"{level.value}: {meaning}") for level, meaning in SEVERITY_MEANINGS.items()],
+        initial=Severity.SEV3,
+        label="Severity",
+    )
     deployment = forms.ModelChoiceField(
         queryset=Deployment.objects.select_related("bundle").order_by("-environment__position", "bundle__key"),
         required=False,

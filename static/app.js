@@ -94,7 +94,7 @@
     for (const task of [...(tasks ?? [])]) {
       const region = task.target;
       if (!region?.querySelectorAll) continue;
-      before.set(region, { ids: new Set($$("li[id]", region).map((li) => li.id)), text: region.textContent });
+      before.set(region, { ids: new Set($$("li[id]", region).map((li) => li.id)), text: region.textContent, title: $("h2", region)?.textContent, byHand: byHand(ctx) });
       if (byHand(ctx) || !held(region)) continue;
       tasks.splice(tasks.indexOf(task), 1);
       if (region._htmx) region._htmx.ptag = "";
@@ -124,7 +124,8 @@
     }
     const wrong = $(".error-summary", region);
     if (wrong) { wrong.focus(); if (!document.title.startsWith("Error:")) document.title = `Error: ${document.title}`; }
-    else if (region.id === "panel") $("h2[tabindex]", region)?.focus({ preventScroll: false });
+    else if (region.id === "panel" && known && known.title !== $("h2", region)?.textContent) $("h2[tabindex]", region)?.focus();
+    else if (known?.byHand && document.activeElement === document.body) $("#act-title, h2[tabindex]", region)?.focus({ preventScroll: true });
     major();
   });
   on("click", (e) => {

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_POST
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.errors import OperationRefused
 from accounts.http import whole_number
 from accounts.middleware import ActorRequest
 from accounts.models import User
+from incidents.access import get_room
 from incidents.models import Incident, Step
 from incidents.operations import acknowledge as acknowledging
 from incidents.operations import deployment as naming
@@ -43,6 +45,12 @@ def press(visit: Visit, act: Callable[[], Any], said: str) -> HttpResponse:
     except OperationRefused as refusal:
         return refused(visit, refusal)
     return after(visit, said)
+
+
+@require_safe
+def timeline(request: ActorRequest, ref: str) -> HttpResponse:
+    """The record's own address: the room with its timeline in front."""
+    return HttpResponseRedirect(reverse("incidents:room", args=[get_room(request.actor, ref).ref]) + "?tab=timeline")
 
 
 @require_POST

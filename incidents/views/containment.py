@@ -225,7 +225,7 @@ def stops(visit: Visit) -> dict[str, Any]:
     """Stops that stand for this deployment, and the scopes that one press could stop, narrowest first."""
     deployment = visit.incident.deployment
     if deployment is None:
-        return {"stops": [], "scopes": [], "fallback": ""}
+        return {"stops": [], "scopes": [], "whole": False, "fallback": ""}
     known = list(
         Stop.objects.filter(kill_switch__deployment=deployment)
         .select_related("kill_switch")
@@ -235,16 +235,15 @@ def stops(visit: Visit) -> dict[str, Any]:
     taken = {stop.kill_switch.scope for stop in engaged}
     scopes = [(value, word) for value, word in scopes_of(visit, deployment) if value not in taken]
     fallback = next((stop.kill_switch.fallback for stop in known if stop.kill_switch.fallback), "a human")
-    return {"stops": engaged, "scopes": scopes, "fallback": fallback}
+    return {"stops": engaged, "scopes": scopes, "whole": "whole" not in taken, "fallback": fallback}
 
 
 def scopes_of(visit: Visit, deployment: Deployment) -> list[tuple[str, str]]:
-    """Writes, each region that is heard, each tool of the active version, the whole agent."""
+    """What one press may stop: writes, each region that is heard, each tool of the active version."""
     regions = sorted({each.region for each in instances(visit) if each.region})[:6]
     active = sides(visit, deployment).get(deployment.stack[-1]) if deployment.stack else None
     return [
         ("writes", "Writes only"),
         *((f"region:{region}", f"Region {region}") for region in regions),
         *((f"tool:{tool}", f"Tool {tool}") for tool in (active.tools if active else [])[:6] if tool),
-        ("whole", "The whole agent"),
     ]

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from incidents.forms import PostmortemForm, ResolveForm
+from incidents.forms import SEVERITY_MEANINGS, PostmortemForm, ResolveForm
 from incidents.models import Branch, Diagnosis, Incident, RollbackAnswer, Severity, Step
 from incidents.operations import exits as closing
 from incidents.views import containment
 from incidents.views.visit import Visit
 from rollouts.models import Deployment
 
-SEVERITY_MEANINGS = {
-    Severity.SEV1: "harm to many, now",
-    Severity.SEV2: "harm to some",
-    Severity.SEV3: "degraded",
-    Severity.SEV4: "cosmetic",
-}
 BRANCH_CONSEQUENCES = {
     Branch.VERSION: "roll back",
     Branch.DATA: "stop writes",

@@ -141,6 +141,44 @@ def test_a_stop_names_its_scope_and_is_released_with_what_shows_it_is_safe() -> 
     assert Stop.objects.get().release_reason == "writes checked"
 
 
+def test_stopping_the_whole_agent_takes_a_second_press_and_a_scope_takes_one() -> None:
+    room, browser = room_with_something_to_go_back_to(), Browser()
+    page = text(browser.get(f"/i/{room.ref}/contain/"))
+    assert 'name="scope" value="writes" checked' in page
+    strip = page[page.index("Stop the whole agent …") :]
+    assert 'type="hidden" name="scope" value="whole"' in strip.partition("</details>")[0]
+    browser.press(f"/i/{room.ref}/stop/", scope="whole")
+    page = text(browser.get(f"/i/{room.ref}/contain/"))
+    assert "Stop the whole agent …" not in page
+    assert "Release …" in page
+
+
+def test_duties_are_given_handed_over_and_left() -> None:
+    room, mara, jo = incident(), someone("Mara"), someone("Jo")
+    browser, path = Browser(user=mara), f"/i/{room.ref}/duties/"
+    assert "Jo" in text(browser.get(path))
+    browser.press(path, duty="comms", to=jo.pk)
+    assert room.responders.get(to_at=None).user == jo
+    browser.press(path, duty="comms", to=mara.pk)
+    assert room.responders.get(to_at=None).user == mara
+    browser.press(path, duty="comms", to="")
+    assert not room.responders.filter(to_at=None).exists()
+    refused = browser.press(path, duty="comms", to="")
+    assert refused.status_code == 409
+    assert "Nobody is comms" in text(refused)
+    viewer = someone("Vera", "viewer")
+    assert browser.press(path, duty="comms", to=viewer.pk).status_code == 409
+    assert browser.press(path, duty="comms", to=10**15).status_code == 404
+    assert Browser(user=viewer).get(path).status_code == 403
+
+
+def test_the_timeline_has_an_address() -> None:
+    room = incident()
+    answer = Browser().get(f"/i/{room.ref}/timeline/")
+    assert answer["Location"] == f"/i/{room.ref}/?tab=timeline"
+    assert "show-timeline" in text(Browser().get(f"/i/{room.ref}/", tab="timeline"))
+
+
 def test_triage_closes_when_question_and_branch_are_answered_and_says_what_is_missing() -> None:
     room, browser = room_with_something_to_go_back_to(), Browser()
     refused = browser.press(f"/i/{room.ref}/triage/close/")
