@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
+from workbench import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -227,6 +229,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+
+# -- logs ---------------------------------------------------------------------------------------------------------
+LOGGING = logs.LOGGING
 
 # -- mail ----------------------------------------------------------------------------------------------------------
 DEFAULT_FROM_EMAIL = env_text("DEFAULT_FROM_EMAIL", "lastgood@localhost")
