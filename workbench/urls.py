@@ -19,3 +19,5 @@ urlpatterns = [
     path("", include("rollouts.urls")),
     path("", include("incidents.urls")),
 ]
+
+handler404 = "workbench.errors.not_found"

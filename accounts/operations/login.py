@@ -17,6 +17,9 @@ from accounts.operations.keys import SESSION_LENGTH
 from accounts.secrets import digest_of, new_secret
 
 APPROVE_WITHIN = timedelta(minutes=10)
+#: Anybody may begin a login, so what strangers can make us store is bounded: this many a minute, kept for a day.
+STARTS_PER_MINUTE = 60
+KEPT_UNAPPROVED = timedelta(days=1)
 #: No vowels and no look-alikes: the code is read from one screen and compared on another.
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
 
@@ -40,8 +43,12 @@ class Granted:
 
 
 def start(*, at: datetime | None = None) -> Started:
-    """Begin a login; nobody is signed in until a person approves it."""
+    """Begin a login; nobody is signed in until a person approves it. Refused (429) when too many were begun."""
     at = at or clock.now()
+    begun = PersonSession.objects.filter(approved_at=None)
+    begun.filter(approve_until__lt=at - KEPT_UNAPPROVED).delete()
+    if begun.filter(created_at__gt=at - timedelta(minutes=1)).count() >= STARTS_PER_MINUTE:
+        raise OperationRefused("Too many logins were started. Try again in a minute.", status=429)
     device_code = new_secret("lgd")
     letters = "".join(secrets.choice(ALPHABET) for _ in range(8))
     session = PersonSession.objects.create(

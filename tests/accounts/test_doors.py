@@ -67,3 +67,12 @@ def test_the_theme_is_kept_in_a_cookie_and_on_the_person(client: Client) -> None
     assert elsewhere["Location"] == "/live"
     user.refresh_from_db()
     assert user.theme == "dark"
+
+
+def test_an_address_that_is_nobodys_answers_programs_in_json_and_people_with_a_page(client: Client) -> None:
+    answer = client.get("/api/v1/nothing/here")
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "There is nothing at /api/v1/nothing/here. See /api/openapi.json."}
+    page = client.get("/nothing/here")
+    assert page.status_code == 404
+    assert page["Content-Type"].startswith("text/html")

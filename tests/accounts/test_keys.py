@@ -130,3 +130,14 @@ def test_the_database_refuses_to_change_the_audit_log(statement: str) -> None:
 def test_actor_of_a_person_names_them() -> None:
     user = UserFactory(name="", email="mara@example.com")
     assert Actor.of_user(user).label == "mara"
+
+
+def test_strangers_cannot_fill_the_table_with_logins() -> None:
+    at = clock.now()
+    for _ in range(login.STARTS_PER_MINUTE):
+        login.start(at=at)
+    with pytest.raises(OperationRefused, match="Try again in a minute") as refused:
+        login.start(at=at)
+    assert refused.value.status == 429
+    login.start(at=at + timedelta(days=2))
+    assert PersonSession.objects.count() == 1
