@@ -11,7 +11,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from accounts.actors import Actor, ActorKind
+from accounts.actors import Actor, ActorKind, Surface
 from accounts.errors import NotPermitted
 from accounts.models import Scope, SiteRole
 
@@ -102,8 +102,10 @@ def allows(actor: Actor | None, permission: Permission, deployment: Any = None) 
     if actor.token is not None:
         return bool(scopes & actor.scopes)
     if actor.person is None:
-        # A part of Lastgood itself: no request can claim to be one. It may stop harm, and nothing else.
-        return actor.kind == ActorKind.AUTOMATION and permission == Permission.CONTAIN
+        # A part of Lastgood itself: no request can claim to be one. It may stop harm, and nothing else; a command
+        # was typed by whoever has a shell on the server, and may do what an admin may.
+        may = {Permission.CONTAIN} | ({Permission.ADMIN} if actor.surface == Surface.COMMAND else set())
+        return actor.kind == ActorKind.AUTOMATION and permission in may
     if actor.person.has_role(*roles):
         return True
     return permission == Permission.CONTAIN and is_on_call(actor.person, deployment)

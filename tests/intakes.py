@@ -19,7 +19,7 @@ from incidents.intake import app
 from incidents.models import Integration
 from incidents.operations import integrations
 from incidents.operations.receive import Answer, Request, receive
-from tests.factories.accounts import CLOCKWORK
+from tests.factories.accounts import SHELL
 
 FIXTURES = Path(
     os.environ.get("LASTGOOD_FIXTURES") or Path(__file__).resolve().parent.parent.parent / "shared" / "fixtures"
@@ -36,7 +36,7 @@ def fixture(name: str) -> bytes:
 
 def integration(source: str = "alertmanager", **settings: Any) -> tuple[Integration, str]:
     """A fresh integration and its key."""
-    made, key = integrations.create(source, source.title(), actor=CLOCKWORK)
+    made, key = integrations.create(source, source.title(), actor=SHELL)
     if settings:
         made.settings = settings
         made.save(update_fields=["settings"])

@@ -12,6 +12,7 @@ from accounts.actors import Actor, Surface
 from accounts.errors import OperationRefused
 from accounts.models import ApiToken, PersonSession, ResolverKey, Scope, SignInLink, User
 from accounts.operations import audit
+from accounts.permissions import Permission, require
 from accounts.secrets import digest_of, hint_of, new_secret
 
 SESSION_LENGTH = timedelta(hours=12)
@@ -24,6 +25,7 @@ def issue_token(
     name: str, scopes: Iterable[str], *, issuer: User, actor: Actor, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
     """A new API token and its secret, which is shown this once."""
+    require(actor, Permission.ADMIN)
     unknown = set(scopes) - {scope.value for scope in Scope}
     if unknown:
         raise OperationRefused(f"No such scope: {', '.join(sorted(unknown))}.", status=422)
@@ -43,6 +45,7 @@ def issue_token(
 @transaction.atomic
 def issue_resolver_key(name: str, environment: str, *, issuer: User, actor: Actor) -> tuple[ResolverKey, str]:
     """A new resolver key for one environment and its secret, which is shown this once."""
+    require(actor, Permission.ADMIN)
     secret = new_secret("lgr")
     key = ResolverKey.objects.create(
         name=name, environment=environment, issued_by=issuer, digest=digest_of(secret), hint=hint_of(secret)
@@ -54,10 +57,11 @@ def issue_resolver_key(name: str, environment: str, *, issuer: User, actor: Acto
 @transaction.atomic
 def revoke(key: ApiToken | ResolverKey, *, actor: Actor, at: datetime | None = None) -> None:
     """End a key now; a second call changes nothing."""
-    if key.revoked_at is None:
-        key.revoked_at = at or clock.now()
-        key.save(update_fields=["revoked_at"])
-        audit.record(actor, "revoke key", key.name)
+    require(actor, Permission.ADMIN)
+    at = at or clock.now()
+    if type(key).objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=at):
+        key.revoked_at = at
+        audit.record(actor, "revoke key", key.name, at=at)
 
 
 def actor_of_bearer(secret: str, surface: Surface = Surface.API, at: datetime | None = None) -> Actor | None:

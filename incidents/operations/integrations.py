@@ -10,6 +10,7 @@ from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.operations import audit
+from accounts.permissions import Permission, require
 from accounts.secrets import digest_of, hint_of, new_secret
 from incidents import reading
 from incidents.models import Integration
@@ -20,6 +21,7 @@ PREFIX = "lgi"
 @transaction.atomic
 def create(source: str, name: str, *, actor: Actor) -> tuple[Integration, str]:
     """A new integration and its key, the last part of its address, which is shown this once."""
+    require(actor, Permission.ADMIN)
     if source not in reading.PARSERS:
         known = ", ".join(sorted(reading.PARSERS))
         raise OperationRefused(f"No such source: {source}. Choose one of {known}.", status=422)
@@ -37,7 +39,7 @@ def create(source: str, name: str, *, actor: Actor) -> tuple[Integration, str]:
 @transaction.atomic
 def rotate(integration: Integration, *, actor: Actor) -> str:
     """A new key; the old one is refused from this moment."""
-    integration = _usable(integration)
+    integration = _usable(integration, actor)
     secret = new_secret(PREFIX)
     integration.digest, integration.hint = digest_of(secret), hint_of(secret)
     integration.save(update_fields=["digest", "hint"])
@@ -48,14 +50,15 @@ def rotate(integration: Integration, *, actor: Actor) -> str:
 @transaction.atomic
 def revoke(integration: Integration, *, actor: Actor, at: datetime | None = None) -> Integration:
     """Refuse this integration's key from now on; what it sent stays."""
-    integration = _usable(integration)
+    integration = _usable(integration, actor)
     integration.revoked_at = at or clock.now()
     integration.save(update_fields=["revoked_at"])
     audit.record(actor, "revoke integration", f"{integration.source}: {integration.name}")
     return integration
 
 
-def _usable(integration: Integration) -> Integration:
+def _usable(integration: Integration, actor: Actor) -> Integration:
+    require(actor, Permission.ADMIN)
     found = Integration.objects.select_for_update(no_key=True).get(pk=integration.pk)
     if found.revoked_at is not None:
         raise OperationRefused(f"{found.name} is revoked. Create another integration.")

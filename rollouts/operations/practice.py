@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from accounts import clock
-from accounts.actors import Actor, Surface
+from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.operations import audit
 from accounts.permissions import Permission, require
@@ -57,7 +57,7 @@ class PracticeStatus:
 @transaction.atomic
 def begin(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
     """Start a run, or wake the one that rests. Refused where ``customer-service`` is a real agent."""
-    _allow(actor)
+    require(actor, Permission.ADMIN)
     at = at or clock.now()
     _lock()
     run = PracticeRun.objects.filter(ended_at=None).first()
@@ -76,7 +76,7 @@ def begin(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
 @transaction.atomic
 def begin_if_empty(*, actor: Actor, at: datetime | None = None) -> PracticeRun | None:
     """What the fleet's process asks for when it starts: go on with an open run; start one where nothing ever was."""
-    _allow(actor)
+    require(actor, Permission.ADMIN)
     at = at or clock.now()
     _lock()
     run = PracticeRun.objects.first()
@@ -88,7 +88,7 @@ def begin_if_empty(*, actor: Actor, at: datetime | None = None) -> PracticeRun |
 @transaction.atomic
 def rest(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
     """Let the fleet rest now; its data stay. Refused when there is none."""
-    _allow(actor)
+    require(actor, Permission.ADMIN)
     at = at or clock.now()
     run = PracticeRun.objects.select_for_update(no_key=True).filter(ended_at=None).first()
     if run is None:
@@ -129,7 +129,7 @@ def remove(*, actor: Actor, at: datetime | None = None) -> dict[str, int]:
 
     Only agents that were marked as practice at birth are touched (docs/adr/0005-practice-data.md).
     """
-    _allow(actor)
+    require(actor, Permission.ADMIN)
     at = at or clock.now()
     _lock()
     run = PracticeRun.objects.select_for_update(no_key=True).filter(ended_at=None).first()
@@ -220,12 +220,6 @@ def _sentence(state: str, phase: str, facts: dict[str, Any]) -> str:
         went = f"{facts['retried_refunded']} of {facts['retried']} refused refunds, tried again, have gone through."
         return f"Refund success {percent}{' and recovering' if facts['firing'] else ''}. {went}"
     return f"Twenty simulated agents answer customers. Refund success {percent}."
-
-
-def _allow(actor: Actor) -> None:
-    """Admins, and whoever has a shell on the server."""
-    if actor.surface != Surface.COMMAND:
-        require(actor, Permission.ADMIN)
 
 
 def _lock() -> None:

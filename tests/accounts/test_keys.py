@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from accounts.actors import Actor, ActorKind
 from accounts.errors import NotPermitted, OperationRefused
 from accounts.models import ApiToken, AuditEntry, PersonSession, Scope, SignInLink
 from accounts.operations import audit, keys, login
-from tests.factories.accounts import CLOCKWORK, UserFactory, machine, person, token
+from tests.factories.accounts import CLOCKWORK, SHELL, UserFactory, machine, person, token
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +39,7 @@ def test_a_revoked_expired_or_unknown_token_is_nobody() -> None:
     assert keys.actor_of_bearer(secret) is None
     ApiToken.objects.filter(pk=row.pk).update(expires_at=None)
     assert keys.actor_of_bearer(secret) is not None
-    keys.revoke(row, actor=CLOCKWORK)
+    keys.revoke(row, actor=SHELL)
     assert keys.actor_of_bearer(secret) is None
 
 
@@ -51,7 +52,7 @@ def test_a_token_dies_with_its_issuers_account() -> None:
 
 def test_an_unknown_scope_is_refused() -> None:
     with pytest.raises(OperationRefused, match="No such scope: everything"):
-        keys.issue_token("x", ["everything"], issuer=UserFactory(), actor=CLOCKWORK)
+        keys.issue_token("x", ["everything"], issuer=UserFactory(), actor=SHELL)
 
 
 def test_a_sign_in_link_works_once_and_in_time() -> None:
@@ -141,3 +142,19 @@ def test_strangers_cannot_fill_the_table_with_logins() -> None:
     assert refused.value.status == 429
     login.start(at=at + timedelta(days=2))
     assert PersonSession.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "actor", [person, machine, lambda: Actor.automation("the clock")], ids=["responder", "token", "clock"]
+)
+def test_only_admins_and_whoever_has_a_shell_issue_and_revoke_keys(actor: Callable[[], Actor]) -> None:
+    made, _ = token()
+    acts: list[Callable[[Actor], object]] = [
+        lambda who: keys.issue_token("x", [Scope.READ], issuer=made.issued_by, actor=who),
+        lambda who: keys.issue_resolver_key("x", "prod", issuer=made.issued_by, actor=who),
+        lambda who: keys.revoke(made, actor=who),
+    ]
+    for act in acts:
+        with pytest.raises(NotPermitted):
+            act(actor())
+        act(SHELL)

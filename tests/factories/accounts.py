@@ -46,3 +46,5 @@ def machine(*scopes: str) -> Actor:
 
 
 CLOCKWORK = Actor.automation("test clock")
+#: Whoever has a shell on the server: issues keys.
+SHELL = Actor.automation("test shell", Surface.COMMAND)

@@ -17,7 +17,7 @@ from incidents.operations import integrations, replay, timeline
 from incidents.operations.receive import Request, quarantine
 from incidents.reading import Reading
 from tests.callers import Caller
-from tests.factories.accounts import machine, person, token
+from tests.factories.accounts import SHELL, machine, person, token
 from tests.factories.incidents import someone
 from tests.intakes import alert, integration
 
@@ -83,7 +83,7 @@ def test_what_is_still_unreadable_stays_quarantined_and_says_why() -> None:
 
 def test_a_revoked_monitor_is_not_replayed() -> None:
     receipt = quarantined(readable())
-    integrations.revoke(receipt.integration, actor=person())
+    integrations.revoke(receipt.integration, actor=SHELL)
     with pytest.raises(OperationRefused, match="revoked"):
         replay.replay(receipt, actor=person())
     assert not Incident.objects.exists()

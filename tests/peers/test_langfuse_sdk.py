@@ -11,7 +11,7 @@ from django.db import connection
 from accounts.operations import keys
 from rollouts.operations.roll_back import roll_back
 from tests import databases
-from tests.factories.accounts import UserFactory, person
+from tests.factories.accounts import SHELL, UserFactory, person
 from tests.factories.rollouts import activate, running, version
 from tests.resolvers import Resolver, running_resolver, wait_until
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.peer
 def resolver(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[Resolver, str]]:
     """A resolver process on a database of its own, and a key of prod."""
     with django_db_blocker.unblock(), databases.copied_database("langfuse") as name, databases.pointed_at(name):
-        key = keys.issue_resolver_key("peer", "prod", issuer=UserFactory(), actor=person())[1]
+        key = keys.issue_resolver_key("peer", "prod", issuer=UserFactory(), actor=SHELL)[1]
         with running_resolver(databases.url_of(name)) as found:
             yield found, key
         connection.close()

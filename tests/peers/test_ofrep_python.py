@@ -22,7 +22,7 @@ from accounts.operations import keys
 from rollouts.operations import kill_switch
 from rollouts.operations.roll_back import roll_back
 from tests import databases
-from tests.factories.accounts import UserFactory, person
+from tests.factories.accounts import SHELL, UserFactory, person
 from tests.factories.rollouts import activate, running, version
 from tests.resolvers import Resolver, running_resolver, wait_until
 
@@ -38,7 +38,7 @@ def resolver(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[Re
         databases.pointed_at(name),
         running_resolver(databases.url_of(name)) as running_one,
     ):
-        key = keys.issue_resolver_key("peer", "prod", issuer=UserFactory(), actor=person())[1]
+        key = keys.issue_resolver_key("peer", "prod", issuer=UserFactory(), actor=SHELL)[1]
         with running_one.client(key) as client:
             path = "/ofrep/v1/evaluate/flags/any"
             wait_until(lambda: client.post(path, json={}).status_code == 404, "the key is known")

@@ -16,7 +16,7 @@ from incidents.intake import app
 from incidents.models import Alert, Incident, Integration, Page, Receipt
 from incidents.operations import integrations
 from tests import databases
-from tests.factories.accounts import CLOCKWORK, UserFactory
+from tests.factories.accounts import SHELL, UserFactory
 from tests.intakes import alert, integration, notification, post, post_all, running
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,7 +108,7 @@ def test_json_under_another_content_type_is_read_anyway(address: str, content_ty
 def test_a_wrong_revoked_or_foreign_key_is_refused_and_nothing_stored() -> None:
     _, foreign = integration("generic")
     revoked, revoked_key = integration()
-    integrations.revoke(revoked, actor=CLOCKWORK)
+    integrations.revoke(revoked, actor=SHELL)
     for key in ["wrong", foreign, revoked_key, "%00", "é"]:
         answer = post(f"/intake/alertmanager/{key}", notification(alert()))
         assert answer.status_code == 401, key
@@ -123,7 +123,7 @@ def test_a_key_revoked_or_rotated_bites_at_once() -> None:
     async def go() -> list[int]:
         async with running() as client:
             codes = [(await client.post(f"/intake/alertmanager/{key}", json=notification(alert()))).status_code]
-            await asyncio.to_thread(in_thread, lambda: integrations.revoke(monitor, actor=CLOCKWORK))
+            await asyncio.to_thread(in_thread, lambda: integrations.revoke(monitor, actor=SHELL))
             codes.append((await client.post(f"/intake/alertmanager/{key}", json=notification(alert()))).status_code)
             return codes
 

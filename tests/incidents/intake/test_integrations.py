@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from accounts.actors import Actor
 from accounts.errors import NotPermitted, OperationRefused
 from accounts.models import AuditEntry, SiteRole
 from accounts.secrets import digest_of
@@ -11,7 +14,7 @@ from incidents import reading
 from incidents.models import Alert, Incident, Integration, Receipt
 from incidents.operations import integrations
 from incidents.operations.replay import replay
-from tests.factories.accounts import machine, person
+from tests.factories.accounts import SHELL, machine, person
 from tests.intakes import alert, integration, notification, send
 
 pytestmark = pytest.mark.django_db
@@ -91,3 +94,17 @@ def test_what_was_processed_is_not_replayed() -> None:
     (answer,) = send(made, notification(alert()))
     with pytest.raises(OperationRefused, match="not quarantined"):
         replay(Receipt.objects.get(pk=answer.receipt or 0), actor=person())
+
+
+@pytest.mark.parametrize("actor", [person, machine], ids=["responder", "token"])
+def test_only_admins_say_which_monitors_may_post(actor: Callable[[], Actor]) -> None:
+    made, _ = integrations.create("generic", "monitor", actor=SHELL)
+    acts: list[Callable[[Actor], object]] = [
+        lambda who: integrations.create("generic", "another", actor=who),
+        lambda who: integrations.rotate(made, actor=who),
+        lambda who: integrations.revoke(made, actor=who),
+    ]
+    for act in acts:
+        with pytest.raises(NotPermitted):
+            act(actor())
+        act(SHELL)

@@ -11,7 +11,7 @@ from accounts.models import SiteRole
 from incidents.models import Alert, AlertReceipt, DetectionSource, Incident, Owed, Page, Receipt, TimelineEntry
 from incidents.operations import integrations, timeline
 from incidents.operations.receive import receive
-from tests.factories.accounts import CLOCKWORK, UserFactory
+from tests.factories.accounts import SHELL, UserFactory
 from tests.factories.incidents import on_call
 from tests.factories.rollouts import deployment as a_deployment
 from tests.intakes import alert, fixture, integration, notification, request, send, statuses
@@ -253,7 +253,7 @@ def test_one_request_that_cannot_be_stored_does_not_take_its_neighbours_along(mo
 
 def test_a_revoked_key_is_refused_and_nothing_stored() -> None:
     monitor, _ = integration()
-    integrations.revoke(monitor, actor=CLOCKWORK)
+    integrations.revoke(monitor, actor=SHELL)
     (answer,) = send(monitor, notification(alert()))
     assert answer.status == 401
     assert not Receipt.objects.exists()

@@ -12,7 +12,7 @@ from django.db import connection
 
 from accounts.operations import keys
 from tests import databases
-from tests.factories.accounts import UserFactory, person
+from tests.factories.accounts import SHELL, UserFactory
 from tests.resolvers import Resolver, running_resolver
 
 
@@ -38,7 +38,7 @@ class World:
 
 def new_key(environment: str = "prod") -> str:
     """The secret of a fresh resolver key."""
-    return keys.issue_resolver_key(f"agents of {environment}", environment, issuer=UserFactory(), actor=person())[1]
+    return keys.issue_resolver_key(f"agents of {environment}", environment, issuer=UserFactory(), actor=SHELL)[1]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from accounts.models import ResolverKey, SiteRole
 from accounts.operations import keys
 from rollouts.operations import kill_switch
 from rollouts.operations.roll_back import roll_back
-from tests.factories.accounts import person, token
+from tests.factories.accounts import SHELL, person, token
 from tests.factories.rollouts import activate, deployment, running, version
 from tests.resolvers import wait_until
 from tests.rollouts.resolver.conftest import World, new_key
@@ -172,7 +172,7 @@ def test_keys_end_within_seconds_when_revoked_or_expired_and_so_do_their_streams
         token_url = client.post(BULK, json={"context": {}}).json()["eventStreams"][0]["url"]
         lines = stream.iter_lines()
         next(lines)
-        keys.revoke(ResolverKey.objects.get(hint=revoked[:12]), actor=person())
+        keys.revoke(ResolverKey.objects.get(hint=revoked[:12]), actor=SHELL)
         ResolverKey.objects.filter(hint=expired[:12]).update(expires_at=clock.now() - timedelta(seconds=1))
         wait_until(lambda: statuses(revoked, expired) == [401, 401], "both are refused", SECONDS)
         assert [line for line in lines if line.startswith("event")] == []

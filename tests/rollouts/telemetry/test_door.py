@@ -18,14 +18,13 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from accounts import clock
-from accounts.actors import Actor
 from accounts.models import Scope
 from accounts.operations import keys
 from rollouts.models import AgentRun, Invocation
 from rollouts.telemetry import door
 from rollouts.telemetry.partitions import ensure_partitions
 from rollouts.telemetry.semantics import COST, IN_COLUMNS, TOOL_ARGUMENTS
-from tests.factories.accounts import CLOCKWORK, UserFactory, token
+from tests.factories.accounts import SHELL, UserFactory, token
 from tests.spans import Sender, request, span
 
 pytestmark = pytest.mark.django_db
@@ -188,20 +187,18 @@ def test_reading_is_refused(client: Client) -> None:
 # -- keys ----------------------------------------------------------------------------------------------------------
 def revoked() -> str:
     made, secret = token(Scope.TELEMETRY)
-    keys.revoke(made, actor=CLOCKWORK)
+    keys.revoke(made, actor=SHELL)
     return secret
 
 
 def expired() -> str:
-    issuer = UserFactory()
-    actor = Actor.of_user(issuer)
     long_ago = clock.now() - timedelta(hours=1)
-    return keys.issue_token("old", [Scope.TELEMETRY], issuer=issuer, actor=actor, expires_at=long_ago)[1]
+    return keys.issue_token("old", [Scope.TELEMETRY], issuer=UserFactory(), actor=SHELL, expires_at=long_ago)[1]
 
 
 def resolver_key(environment: str = "staging") -> str:
     issuer = UserFactory()
-    return keys.issue_resolver_key("runtime", environment, issuer=issuer, actor=Actor.of_user(issuer))[1]
+    return keys.issue_resolver_key("runtime", environment, issuer=issuer, actor=SHELL)[1]
 
 
 @pytest.mark.parametrize(
