@@ -55,6 +55,14 @@ class Board:
     last: Incident | None
     on_call: list[str]
 
+    @property
+    def title(self) -> str:
+        """The page's title, state first."""
+        if not self.rows:
+            return "All quiet"
+        waiting = f", {self.waiting} not acknowledged" if self.waiting else ""
+        return f"{len(self.rows)} open{waiting}"
+
 
 def step_of(incident: Incident) -> tuple[str, str]:
     """The glyph and the words of where the work stands: ``("running", "Contain 3/5")``."""

@@ -13,6 +13,7 @@ from typing import Any
 from django.http import HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_safe
 
 from accounts import clock
@@ -20,7 +21,7 @@ from accounts.errors import OperationRefused
 from accounts.http import Rights, show, told, wants_region
 from accounts.middleware import ActorRequest, forbidden
 from incidents.access import get_room
-from incidents.models import Step
+from incidents.models import Incident, Status, Step
 from incidents.views import containment, evidence, frame_of_room, panels, record
 from incidents.views.visit import Visit, panel_url
 
@@ -81,6 +82,7 @@ def context_of(visit: Visit, *regions: Region, **more: Any) -> dict[str, Any]:
     """What the templates of ``regions`` need, each question asked once."""
     context: dict[str, Any] = {
         "incident": visit.incident,
+        "title": title_of(visit.incident, wrong="form" in more and bool(more["form"].errors)),
         "panel": visit.panel,
         "panel_url": panel_url(visit.incident, visit.panel),
         "panel_word": Step(visit.panel).label,
@@ -91,6 +93,17 @@ def context_of(visit: Visit, *regions: Region, **more: Any) -> dict[str, Any]:
     for read in dict.fromkeys(read for region in regions for read in region.reads):
         context |= read(visit)
     return context | more
+
+
+def title_of(incident: Incident, *, wrong: bool = False) -> str:
+    """The room's title: the state first, ``wrong`` input before everything."""
+    state = Step(incident.step).label
+    if not incident.is_open:
+        state = Status(incident.status).label
+    elif incident.acknowledged_at is None:
+        state = "Not acknowledged"
+    title = incident.title if len(incident.title) <= 60 else f"{incident.title[:59]}…"
+    return f"{'Error: ' if wrong else ''}{incident.severity} · {state} · {incident.ref} {title}"
 
 
 def enter(request: ActorRequest, ref: str, step: str = "") -> Visit | HttpResponse:
@@ -138,9 +151,8 @@ def panel(visit: Visit, status: int = 200, **more: Any) -> HttpResponse:
     """The panel, with the head, the rail and the record as they are now, each in its place."""
     regions = {"room-head": HEAD, "timeline": TIMELINE}
     context = context_of(visit, PANELS[visit.panel], *regions.values(), **more)
-    title = render_to_string("incidents/room_title.html", context, visit.request).strip()
-    parts = [
-        f"<title>{title} · Lastgood</title>",
+    parts: list[str] = [
+        format_html("<title>{} · Lastgood</title>", context["title"]),
         render_to_string(PANELS[visit.panel].template, context, visit.request),
     ]
     for name, region in regions.items():
