@@ -216,6 +216,9 @@ class Incident(models.Model):
         ordering = ["-opened_at", "-pk"]
         indexes = [
             models.Index(fields=["deployment"], condition=Q(resolved_at=None), name="incident_open_by_deployment"),
+            models.Index(
+                fields=["-resolved_at"], condition=Q(resolved_at__isnull=False), name="incident_newest_resolved"
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -31,6 +31,7 @@ class Owed(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["incident", "kind", "about"], name="owed_once"),
         ]
+        indexes = [models.Index(fields=["since"], condition=models.Q(given_at=None), name="owed_still")]
 
     def __str__(self) -> str:
         return self.text

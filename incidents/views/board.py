@@ -19,6 +19,8 @@ from rollouts.models import RollbackLeg, Stop
 
 STEPS: list[str] = [step.value for step in Step if step != Step.CLOSED]
 PAGE = 50
+#: As many rows as anybody reads, of the worst; the list has the rest.
+BOARD = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Board:
     """Everything the live board shows."""
 
     rows: list[Row]
+    total: int
     waiting: int
     watch: list[Watch]
     last: Incident | None
@@ -61,7 +64,7 @@ class Board:
         if not self.rows:
             return "All quiet"
         waiting = f", {self.waiting} not acknowledged" if self.waiting else ""
-        return f"{len(self.rows)} open{waiting}"
+        return f"{self.total} open{waiting}"
 
 
 def step_of(incident: Incident) -> tuple[str, str]:
@@ -74,15 +77,17 @@ def step_of(incident: Incident) -> tuple[str, str]:
 
 def read_board(at: datetime) -> Board:
     """Open incidents, worst first and unheld before held; then what to watch."""
-    incidents = sorted(
-        Incident.objects.open().for_lists(),
-        key=lambda i: (i.severity, i.acknowledged_by_id is not None, i.opened_at),
-    )
+    found = Incident.objects.open().for_lists().annotate(held=Q(acknowledged_by__isnull=False))
+    incidents = list(found.order_by("severity", "held", "opened_at", "pk")[:BOARD])
+    total, waiting = len(incidents), sum(incident.acknowledged_by_id is None for incident in incidents)
+    if total == BOARD:
+        total = Incident.objects.open().count()
+        waiting = Incident.objects.open().filter(acknowledged_by=None).count()
     first = next((i.pk for i in incidents if i.acknowledged_by_id is None), None)
     rows = []
     for incident in incidents:
         state, word = step_of(incident)
-        waiting = incident.acknowledged_by_id is None
+        nobody = incident.acknowledged_by_id is None
         worst = incident.severity in {Severity.SEV1, Severity.SEV2}
         deployment = incident.deployment
         rows.append(
@@ -92,13 +97,13 @@ def read_board(at: datetime) -> Board:
                 state,
                 word,
                 at - incident.opened_at,
-                waiting,
+                nobody,
                 incident.pk == first,
-                "urgent" if waiting and worst else "",
+                "urgent" if nobody and worst else "",
             )
         )
     last = Incident.objects.filter(resolved_at__isnull=False).order_by("-resolved_at").first()
-    return Board(rows, sum(row.waiting for row in rows), watch(), last, [] if rows else on_call_now(at))
+    return Board(rows, total, waiting, watch(), last, [] if rows else on_call_now(at))
 
 
 def watch() -> list[Watch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import OuterRef, Subquery
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -19,7 +19,7 @@ from accounts.middleware import ActorRequest
 from accounts.models import ApiToken, ResolverKey, SiteRole, User
 from accounts.operations import keys
 from accounts.operations import people as persons
-from incidents.models import Integration
+from incidents.models import Integration, Receipt
 
 
 def acting(request: ActorRequest) -> Actor:
@@ -118,7 +118,8 @@ def revoke(request: ActorRequest, kind: str, pk: int) -> HttpResponse:
 @require_safe
 def integrations(request: ActorRequest) -> HttpResponse:
     """Monitors that may post, and when each was last heard."""
-    found = Integration.objects.annotate(heard_at=Max("receipts__received_at")).order_by("revoked_at", "source", "pk")
+    newest = Receipt.objects.filter(integration=OuterRef("pk")).order_by("-pk").values("received_at")[:1]
+    found = Integration.objects.annotate(heard_at=Subquery(newest)).order_by("revoked_at", "source", "pk")
     context = {"integrations": list(found[:200]), "tab": "integrations", "base": request.build_absolute_uri("/")[:-1]}
     return show(request, "settings/integrations.html", context | common(request))
 

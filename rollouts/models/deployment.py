@@ -81,7 +81,10 @@ class Activation(Acted):
 
     class Meta:
         ordering = ["-pk"]
-        indexes = [models.Index(fields=["deployment", "-id"], name="activation_by_deployment")]
+        indexes = [
+            models.Index(fields=["deployment", "-id"], name="activation_by_deployment"),
+            models.Index(fields=["kind", "at"], name="activation_by_kind"),
+        ]
         triggers = append_only()
 
     def __str__(self) -> str:

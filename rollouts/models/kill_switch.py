@@ -53,6 +53,10 @@ class Stop(Acted):
                 condition=Q(released_at=None) | Q(released_by__isnull=False), name="stop_released_by_a_person"
             ),
         ]
+        indexes = [
+            models.Index(fields=["engaged_at"], name="stop_by_time"),
+            models.Index(fields=["released_at"], condition=Q(released_at__isnull=False), name="stop_by_release"),
+        ]
 
     def __str__(self) -> str:
         return f"stop of {self.kill_switch}"

@@ -33,6 +33,7 @@ class Rollback(Acted):
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [models.Index(fields=["flipped_at"], name="rollback_by_time")]
         triggers = append_only()
 
     def __str__(self) -> str:
@@ -76,6 +77,16 @@ class RollbackLeg(models.Model):
             models.UniqueConstraint(fields=["rollback", "kind"], name="leg_once_per_rollback"),
             models.CheckConstraint(
                 condition=~models.Q(state="waived") | models.Q(closed_by__isnull=False), name="leg_waived_by_name"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["-rollback"],
+                condition=models.Q(state__in=["open", "running", "failed", "blocked"]),
+                name="leg_unfinished",
+            ),
+            models.Index(
+                fields=["closed_at"], condition=models.Q(closed_by__isnull=False), name="leg_closed_by_somebody"
             ),
         ]
 

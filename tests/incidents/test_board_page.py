@@ -60,6 +60,18 @@ def test_the_board_takes_as_many_queries_for_forty_incidents_as_for_one(
         assert browser.get("/live").status_code == 200
 
 
+def test_a_flood_shows_the_worst_and_counts_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("incidents.views.board.BOARD", 3)
+    minor, worst = incident(severity="SEV4"), incident(severity="SEV1")
+    for _ in range(3):
+        incident(severity="SEV2")
+    page = text(Browser().get("/live"))
+    assert "<title>5 open, 5 not acknowledged · Lastgood</title>" in page
+    assert "All 5 open incidents" in page
+    assert f'id="row-{worst.ref}"' in page
+    assert f'id="row-{minor.ref}"' not in page
+
+
 def test_viewers_see_the_board_without_buttons_and_strangers_sign_in_first() -> None:
     incident(severity="SEV1")
     page = text(Browser("viewer").get("/live"))
