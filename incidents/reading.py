@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from accounts.strict_json import DEEPEST, deeper_than
+from accounts import strict_json
 
 
 class Unreadable(Exception):
@@ -115,42 +114,10 @@ def decode(body: bytes) -> Any:
     if not body.strip():
         raise Unreadable("The body is empty.")
     try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"The body is not UTF-8 (byte {error.start}).") from None
-    try:
-        value = json.loads(
-            text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant, parse_float=_finite
-        )
-    except RecursionError:
-        raise Unreadable(f"The body is nested deeper than {DEEPEST} levels.") from None
-    except json.JSONDecodeError as error:
-        raise Unreadable(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
-    except ValueError as error:  # an integer with more digits than Python converts
-        raise Unreadable(f"The body holds a number that cannot be read: {error}.") from None
-    if text.count("[") + text.count("{") > DEEPEST and deeper_than(value, DEEPEST):
-        raise Unreadable(f"The body is nested deeper than {DEEPEST} levels.")
-    return _storable(value) if "\\u" in text else value
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise Unreadable(f"The body names the key {twice[:80]!r} twice in one object.")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise Unreadable(f"The body is not JSON: {name} is not a number there.")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise Unreadable(f"The body holds a number that cannot be read: {text[:40]}.")
-    return number
+        value = strict_json.load(body)
+    except strict_json.UnreadableJson as error:
+        raise Unreadable(str(error)) from None
+    return _storable(value) if b"\\u" in body else value
 
 
 def _storable(value: Any) -> Any:

@@ -13,6 +13,7 @@ import orjson
 from django.conf import settings
 
 from accounts import clock
+from accounts.strict_json import DEEPEST, deeper_than
 from rollouts.resolver import credentials
 from rollouts.resolver.feed import Feed
 from rollouts.resolver.http import (
@@ -31,7 +32,6 @@ from rollouts.resolver.http import (
 from rollouts.resolver.sightings import Sightings, storable
 from rollouts.resolver.state import SUFFIXES, Caller, Environment, Grant
 
-DEEPEST = 64
 ENABLED = SUFFIXES.index(".enabled")
 NAME_LENGTH, REGION_LENGTH = 200, 64
 #: How long a caller that was told of a newer epoch is kept until this process has it too.
@@ -143,34 +143,14 @@ def parse(body: bytes, key: str | None = None) -> Context:
     try:
         if not body.isascii():
             body.decode()
-        if body.count(b"{") + body.count(b"[") > DEEPEST:
-            refuse_deep(orjson.loads(body))
+        if body.count(b"{") + body.count(b"[") > DEEPEST and deeper_than(orjson.loads(body), DEEPEST):
+            sentence = f"The body is nested deeper than {DEEPEST} levels."
+            raise Refused(invalid("PARSE_ERROR", sentence, key))
         return _decoder.decode(body).context
     except msgspec.ValidationError as error:
         raise Refused(invalid("INVALID_CONTEXT", f"The evaluation context does not fit: {error}.", key)) from None
     except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(invalid("PARSE_ERROR", f"The body is not JSON that can be read: {error}.", key)) from None
-    except TooDeep:
-        sentence = f"The body is nested deeper than {DEEPEST} levels."
-        raise Refused(invalid("PARSE_ERROR", sentence, key)) from None
-
-
-class TooDeep(Exception):
-    """Nested beyond what an evaluation context can need."""
-
-
-def refuse_deep(value: Any) -> None:
-    """Raise TooDeep for more than ``DEEPEST`` levels of lists and objects, level by level."""
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            child
-            for container in level
-            if isinstance(container, dict | list)
-            for child in (container.values() if isinstance(container, dict) else container)
-        ]
-    if any(isinstance(child, dict | list) for child in level):
-        raise TooDeep
 
 
 async def body_of(receive: Receive, key: str | None = None) -> bytes:
