@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import cast
 
+# Static files are read from disk piece by piece, which whitenoise does synchronously; a terminal need not hear of it.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workbench.settings")
 
 from django.core.asgi import get_asgi_application

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-#: Removes the incidents, alerts and receipts that are about one practice agent. See docs/adr/0005-practice-data.md.
+#: Removes the incidents, alerts and receipts that are about one practice agent. See docs/adr/0002-practice-data.md.
 FUNCTION = """
 CREATE FUNCTION incidents_remove_practice(given bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE

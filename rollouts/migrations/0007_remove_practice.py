@@ -1,6 +1,6 @@
 from django.db import migrations
 
-#: Removes everything of one practice agent but its telemetry, which no trigger guards. See docs/adr/0005-practice-data.md.
+#: Removes everything of one practice agent but its telemetry, which no trigger guards. See docs/adr/0002-practice-data.md.
 FUNCTION = """
 CREATE FUNCTION rollouts_remove_practice(given bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE

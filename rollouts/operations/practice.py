@@ -127,7 +127,7 @@ def report(run: int | None, told: dict[str, Any], *, actor: Actor, at: datetime 
 def remove(*, actor: Actor, at: datetime | None = None) -> dict[str, int]:
     """Take away everything practice left, and stop the fleet; how many rows of what. The audit log keeps the act.
 
-    Only agents that were marked as practice at birth are touched (docs/adr/0005-practice-data.md).
+    Only agents that were marked as practice at birth are touched (docs/adr/0002-practice-data.md).
     """
     require(actor, Permission.ADMIN)
     at = at or clock.now()

@@ -1,4 +1,4 @@
-"""Nobody waits in a circle, nor for somebody who only refers to a row (docs/adr/0006-one-order-of-locks.md)."""
+"""Nobody waits in a circle, nor for somebody who only refers to a row (docs/adr/0003-one-order-of-locks.md)."""
 
 from __future__ import annotations
 
