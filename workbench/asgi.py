@@ -6,8 +6,6 @@ import os
 import warnings
 from typing import cast
 
-# Static files are read from disk piece by piece, which whitenoise does synchronously; a terminal need not hear of it.
-warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workbench.settings")
 
 from django.core.asgi import get_asgi_application
@@ -19,5 +17,7 @@ from django.conf import settings  # noqa: E402
 from workbench.doors import Application, everything  # noqa: E402
 from workbench.turns import Turns  # noqa: E402
 
+# Static files are read from disk piece by piece, which whitenoise does synchronously; a terminal need not hear of it.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 pages = Turns(cast(Application, django_application), settings.DATABASE_POOL)  # the same protocol, typed differently
 application = everything(pages)
