@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Annotated
 
-from django.db import models
 from django.http import HttpRequest
-from ninja import Query, Router, Schema, Status
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StrictStr
+from ninja import Router, Status
+from pydantic import AwareDatetime, Field
 
-from accounts.actors import Actor
 from accounts.errors import OperationRefused
-from accounts.http import whole_number
-from accounts.strict_json import storable
+from accounts.json_api import Cursor, Limit, Strict, Text, actor_of, page
 from incidents import access, answers
 from incidents.answers import Answer
 from incidents.models import Incident, Receipt
@@ -34,19 +31,8 @@ from incidents.operations import reopen as reopening
 
 router = Router(tags=["incidents"])
 
-PAGE = 100
-
-
-Text = Annotated[StrictStr, Field(max_length=20_000), AfterValidator(storable)]
-Short = Annotated[StrictStr, Field(max_length=300), AfterValidator(storable)]
-Limit = Annotated[int, Query(ge=1, le=PAGE, description="How many at most.")]
-Cursor = Annotated[str | None, Query(description="The `next` of the page before.")]
-
-
-class Strict(Schema):
-    """A body that may hold nothing but its named members."""
-
-    model_config = ConfigDict(extra="forbid")
+Words = Annotated[Text, Field(max_length=20_000)]
+Short = Annotated[Text, Field(max_length=300)]
 
 
 class DeclareIn(Strict):
@@ -55,16 +41,16 @@ class DeclareIn(Strict):
     deployment: Short | None = Field(None, description="<key>/<environment>; prod when no environment is said.")
     detection_source: Short = "employee"
     started_at: AwareDatetime | None = Field(None, description="When the harm began, with its offset from UTC.")
-    note: Text = ""
+    note: Words = ""
 
 
 class NoteIn(Strict):
-    text: Text
+    text: Words
 
 
 class SeverityIn(Strict):
     severity: Short = Field(description="SEV1 (worst) to SEV4")
-    reason: Text = ""
+    reason: Words = ""
 
 
 class DutyIn(Strict):
@@ -81,46 +67,30 @@ class TriageIn(Strict):
     branch: Short = Field("", description="version, data, tool or user")
     diagnosis: Short = ""
     close: bool = Field(False, description="Close the step with these answers.")
-    skip_reason: Text = Field("", description="Skip the step instead, for this reason.")
+    skip_reason: Words = Field("", description="Skip the step instead, for this reason.")
 
 
 class ReasonIn(Strict):
-    reason: Text
+    reason: Words
 
 
 class ResolveIn(Strict):
     origin: Short = Field(description="Where the failure came from, such as model_update; unknown is an answer.")
-    resolution: Text = Field(description="What fixed it.")
+    resolution: Words = Field(description="What fixed it.")
 
 
 class DocumentIn(Strict):
-    summary: Text = ""
-    root_cause: Text = ""
-    impact: Text = ""
-    resolution: Text = Field("", description="What was said when resolving, when not given.")
-    prevention: Text = ""
-    skip_reason: Text = Field("", description="Close without a postmortem instead, for this reason.")
-
-
-def actor_of(request: HttpRequest) -> Actor:
-    """The one PermissionMiddleware let in; no route of this app is public."""
-    actor: Actor = request.actor  # type: ignore[attr-defined]
-    return actor
+    summary: Words = ""
+    root_cause: Words = ""
+    impact: Words = ""
+    resolution: Words = Field("", description="What was said when resolving, when not given.")
+    prevention: Words = ""
+    skip_reason: Words = Field("", description="Close without a postmortem instead, for this reason.")
 
 
 def shown(request: HttpRequest, incident: Incident) -> Answer:
     """The incident as it stands after an operation."""
     return answers.whole_incident(access.get_incident(actor_of(request), incident.ref))
-
-
-def page[Row: models.Model](rows: models.QuerySet[Row], cursor: str | None, limit: int) -> tuple[list[Row], str | None]:
-    """Rows older than ``cursor``, newest first, and the cursor of what follows; None at the end."""
-    if cursor is not None:
-        if (before := whole_number(cursor)) is None:
-            raise OperationRefused("A cursor is the `next` of a page before.", status=422)
-        rows = rows.filter(pk__lt=before)
-    found = list(rows.order_by("-pk")[: limit + 1])
-    return found[:limit], str(found[limit - 1].pk) if len(found) > limit else None
 
 
 @router.get("/incidents", response=Answer, url_name="list_incidents")

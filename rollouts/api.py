@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Body, Query, Router, Schema, Status
-from pydantic import AfterValidator, ConfigDict, Field, StrictInt, StrictStr
+from ninja import Body, Query, Router, Status
+from pydantic import Field, StrictInt
 
-from accounts.actors import Actor
-from accounts.strict_json import storable
+from accounts.json_api import Strict, Text, actor_of
 from rollouts import access, answers, body_schema, diff, signals
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
@@ -22,15 +21,9 @@ from rollouts.operations.roll_forward import roll_forward as roll_forward_deploy
 router = Router(tags=["bundles and deployments"])
 
 Answer = dict[str, Any]
-Text = Annotated[StrictStr, AfterValidator(storable)]
+
 Reason = Annotated[Text, Field(max_length=10_000)]
 Room = Annotated[Text, Field(max_length=32, description="The incident it was pressed in, such as INC-7.")]
-
-
-class Strict(Schema):
-    """A body that may hold nothing but its named members."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class WaiverIn(Strict):
@@ -77,12 +70,6 @@ class GateIn(Strict):
 class LegIn(Strict):
     state: Text = Field(description="done or waived")
     reason: Reason = ""
-
-
-def actor_of(request: HttpRequest) -> Actor:
-    """The one PermissionMiddleware let in; no route of this app is public."""
-    actor: Actor = request.actor  # type: ignore[attr-defined]
-    return actor
 
 
 @router.get("/bundles", response=Answer, url_name="list_bundles")

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.errors import OperationRefused
-from accounts.http import show
+from accounts.http import show, whole_number
 from accounts.middleware import ActorRequest, forbidden
 from accounts.models import User
 from incidents.access import get_room
@@ -28,7 +28,7 @@ def duties(request: ActorRequest, ref: str) -> HttpResponse:
     duty, to = request.POST.get("duty", ""), request.POST.get("to", "")
     try:
         if to:
-            user = get_object_or_404(User, pk=int(to[:18]) if to.isdigit() else 0)
+            user = get_object_or_404(User, pk=whole_number(to) or 0)
             changing.assign(incident, actor=request.actor, user=user, duty=duty)
         else:
             changing.release(incident, actor=request.actor, duty=duty)
