@@ -19,6 +19,7 @@ PAGE = 100
 Text = Annotated[StrictStr, AfterValidator(storable)]
 Limit = Annotated[int, Query(ge=1, le=PAGE, description="How many at most.")]
 Cursor = Annotated[str | None, Query(description="The `next` of the page before.")]
+OfAgent = Annotated[Text | None, Query(description="Only those of the agent of this name.")]
 
 
 class Strict(Schema):

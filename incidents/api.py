@@ -10,7 +10,7 @@ from ninja import Router, Status
 from pydantic import AwareDatetime, Field
 
 from accounts.errors import OperationRefused
-from accounts.json_api import Cursor, Limit, Strict, Text, actor_of, page
+from accounts.json_api import Cursor, Limit, OfAgent, Strict, Text, actor_of, page
 from incidents import access, answers
 from incidents.answers import Answer
 from incidents.models import Incident, Receipt
@@ -94,11 +94,15 @@ def shown(request: HttpRequest, incident: Incident) -> Answer:
 
 
 @router.get("/incidents", response=Answer, url_name="list_incidents")
-def list_incidents(request: HttpRequest, open: bool | None = None, cursor: Cursor = None, limit: Limit = 50) -> Answer:
+def list_incidents(
+    request: HttpRequest, open: bool | None = None, agent: OfAgent = None, cursor: Cursor = None, limit: Limit = 50
+) -> Answer:
     """Incidents, newest first. `open=true`: those not resolved; `open=false`: those resolved."""
     rows = access.incidents_for(actor_of(request))
     if open is not None:
         rows = rows.filter(resolved_at__isnull=open)
+    if agent is not None:
+        rows = rows.filter(deployment__bundle__agent__slug=agent)
     found, after = page(rows, cursor, limit)
     return {"items": [answers.incident(row) for row in found], "next": after}
 

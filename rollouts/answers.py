@@ -64,13 +64,16 @@ def gate(row: GateResult) -> Json:
     return {"gate": row.gate, "state": row.state, "detail": row.detail, "at": row.at, "by": row.actor_label}
 
 
-def deployments() -> Json:
+def deployments(agent: str | None) -> Json:
+    """Those that have an active version, of every agent or of one."""
     found = (
         Deployment.objects.filter(active__isnull=False)
         .select_related("bundle__agent")
         .prefetch_related(Prefetch("active", _LIGHT))
         .order_by("-activated_at", "pk")
     )
+    if agent is not None:
+        found = found.filter(bundle__agent__slug=agent)
     stopped = set(Stop.objects.filter(released_at=None).values_list("kill_switch__deployment_id", flat=True))
     return {
         "items": [

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from ninja import Body, Query, Router, Status
 from pydantic import Field, StrictInt
 
-from accounts.json_api import Strict, Text, actor_of
+from accounts.json_api import OfAgent, Strict, Text, actor_of
 from rollouts import access, answers, body_schema, diff, signals
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
@@ -125,9 +125,9 @@ def record_gate(request: HttpRequest, key: str, version: str, body: GateIn) -> S
 
 
 @router.get("/deployments", response=Answer, url_name="list_deployments")
-def list_deployments(request: HttpRequest) -> Answer:
+def list_deployments(request: HttpRequest, agent: OfAgent = None) -> Answer:
     """Every deployment that has an active version, the one activated last first."""
-    return answers.deployments()
+    return answers.deployments(agent)
 
 
 @router.get("/deployments/{key}/{environment}", response=Answer, url_name="get_deployment")

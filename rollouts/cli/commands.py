@@ -9,6 +9,7 @@ from argparse import Namespace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rollouts.cli import credentials, folder
 from rollouts.cli.choose import Choice, candidates, choose
@@ -146,19 +147,20 @@ def _choose(client: Client, asked: Namespace) -> Choice:
     if "." in name:
         return Choice(name, "named")
     try:
-        deployments = client.get("deployments")["items"]
+        deployments = client.get("deployments", query=f"?agent={quote(name, safe='')}")["items"]
     except Refused as refused:
         if refused.status != 403:
             raise
         return Choice(name, "named")
     variants = candidates(name, asked.env, deployments)
-    return choose(name, variants, (_incidents(client) or []) if len(variants) > 1 else [])
+    return choose(name, variants, (_incidents(client, agent=name) or []) if len(variants) > 1 else [])
 
 
-def _incidents(client: Client) -> list[dict[str, Any]] | None:
-    """The open ones; None when they cannot be read in a moment, since a rollback waits for nobody."""
+def _incidents(client: Client, *, agent: str = "") -> list[dict[str, Any]] | None:
+    """The newest hundred open ones; None when they cannot be read in a moment: a rollback waits for nobody."""
     try:
-        items: list[dict[str, Any]] = client.get("incidents", query="?open=true", timeout=LOOK_SECONDS).get("items", [])
+        query = "?open=true&limit=100" + (f"&agent={quote(agent, safe='')}" if agent else "")
+        items: list[dict[str, Any]] = client.get("incidents", query=query, timeout=LOOK_SECONDS).get("items", [])
     except Failure:
         return None
     return items

@@ -267,3 +267,10 @@ def test_quarantined_receipts_are_listed(robot: Caller) -> None:
     assert (item["status"], item["source"], item["error"]) == ("quarantined", "generic", "line 1")
     assert len(robot.get("/api/v1/receipts").json()["items"]) == 2
     assert robot.get("/api/v1/receipts?status=lost").status_code == 422
+
+
+def test_the_list_of_one_agents_incidents(robot: Caller) -> None:
+    mine = incident(running("1.0.0", key="refunds.emea"))
+    incident(running("1.0.0", key="search"))
+    assert [item["ref"] for item in robot.get(f"{LIST}?open=true&agent=refunds").json()["items"]] == [mine.ref]
+    assert robot.get(f"{LIST}?agent=%00").status_code == 422

@@ -108,6 +108,9 @@ def test_the_stack_of_a_deployment(caller: Caller) -> None:
     assert caller.get("/deployments/customer-service/mars").status_code == 404
     listed = caller.get("/deployments").json()["items"]
     assert {row["deployment"] for row in listed} == {"customer-service/prod", "customer-service/staging"}
+    assert caller.get("/deployments?agent=customer-service").json()["items"] == listed
+    assert caller.get("/deployments?agent=another").json()["items"] == []
+    assert caller.get("/deployments?agent=%00").status_code == 422
 
 
 def test_promotion_through_the_gates(caller: Caller) -> None:
