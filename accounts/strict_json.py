@@ -31,7 +31,7 @@ def load(raw: bytes) -> Any:
         raise UnreadableJson(f"The body is nested deeper than {DEEPEST} levels.") from None
     except json.JSONDecodeError as error:
         raise UnreadableJson(
-            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})."
         ) from None
     except ValueError:  # a whole number of thousands of digits
         raise UnreadableJson("The body holds a number that is too long.") from None

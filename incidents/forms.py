@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from incidents.models import DetectionSource, Origin, Severity
+from incidents.operations.exits import REQUIRED_TEXTS
 from rollouts.models import Deployment
 
 SHOWN = {"rows": 3}
@@ -64,24 +65,27 @@ class PostmortemForm(forms.Form):
 
     summary = forms.CharField(required=False, max_length=20_000, widget=forms.Textarea(attrs=SHOWN), label="Summary")
     root_cause = forms.CharField(
-        required=False,
+        error_messages={"required": REQUIRED_TEXTS["root_cause"]},
         max_length=20_000,
         widget=forms.Textarea(attrs=SHOWN),
         label="Root cause",
         help_text="What the model saw, what it inferred, and what would have been better.",
     )
     impact = forms.CharField(
-        required=False,
+        error_messages={"required": REQUIRED_TEXTS["impact"]},
         max_length=20_000,
         widget=forms.Textarea(attrs=SHOWN),
         label="Impact",
         help_text="Who saw what, how much, how long.",
     )
     resolution = forms.CharField(
-        required=False, max_length=20_000, widget=forms.Textarea(attrs=SHOWN), label="Resolution"
+        error_messages={"required": REQUIRED_TEXTS["resolution"]},
+        max_length=20_000,
+        widget=forms.Textarea(attrs=SHOWN),
+        label="Resolution",
     )
     prevention = forms.CharField(
-        required=False,
+        error_messages={"required": REQUIRED_TEXTS["prevention"]},
         max_length=20_000,
         widget=forms.Textarea(attrs=SHOWN),
         label="Prevention",

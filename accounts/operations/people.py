@@ -20,7 +20,7 @@ def invite(*, actor: Actor, email: str, name: str = "", roles: Sequence[str]) ->
     known(roles)
     email = email.strip().lower()
     if User.objects.filter(email__iexact=email).exists():
-        raise OperationRefused(f"{email} can sign in already. Change the roles below.")
+        raise OperationRefused(f"{email} can sign in already. Change the roles in the list.")
     user = User.objects.create_user(email, None, name=name.strip(), roles=list(roles))
     audit.record(actor, "invite", email, data={"roles": list(roles)})
     return user, keys.make_sign_in_link(user)

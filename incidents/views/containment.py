@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 
 from accounts.words import ago, duration, milliseconds
 from incidents.models import Branch, Incident, MachineMove, TimelineEntry
@@ -180,15 +180,17 @@ def outcome(visit: Visit) -> dict[str, Any]:
         "legs_line": legs_line(legs, closed),
         "reach": reach(rollback, visit),
         "in_flight": IN_FLIGHT.get(rollback.in_flight_policy, "no policy was declared"),
-        "why": rollback.reason or visit.once("why", lambda: said_why(incident)),
+        "why": rollback.reason or visit.once("why", lambda: said_why(rollback, incident)),
         "reasons": REASONS,
         "further": further(visit, deployment) if standing else None,
     }
 
 
-def said_why(incident: Incident) -> str:
-    """The reason given on the timeline after the press; empty while there is none."""
-    note = incident.timeline.filter(kind=TimelineEntry.Kind.NOTE, text__startswith=WHY).only("text").first()
+def said_why(rollback: Rollback, incident: Incident) -> str:
+    """The reason given after the press, in this room or in the one it was recorded in; empty while there is none."""
+    recorded = MachineMove.objects.filter(kind="rollback", object_id=rollback.pk).values("incident")
+    said = TimelineEntry.objects.filter(Q(incident=incident) | Q(incident__in=recorded), at__gte=rollback.flipped_at)
+    note = said.filter(kind=TimelineEntry.Kind.NOTE, text__startswith=WHY).only("text").order_by("-at").first()
     return note.text.removeprefix(WHY) if note else ""
 
 
@@ -210,7 +212,7 @@ def legs_line(legs: list[RollbackLeg], closed: int) -> str:
 def reach(rollback: Rollback, visit: Visit) -> Reach:
     """Measured propagation; while nobody has measured it, who fetched the flip's epoch among those alive."""
     measured: Propagation | None = getattr(rollback.activation, "propagation", None)
-    if measured is not None and measured.instances:
+    if measured is not None:
         return Reach(measured.instances, measured.reached, measured.p50_ms, measured.max_ms)
     alive = [each for each in instances(visit) if each.last_seen_at >= visit.at - ALIVE]
     there = sorted(

@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from accounts.words import number, percent
+from accounts.words import duration, number, percent
 from incidents.models import Incident
 from incidents.views.visit import Visit
 from rollouts.models import Deployment
 from rollouts.telemetry import questions
 from rollouts.telemetry.facts import Bucket, Change, Difference, Dimension, FirstFailure, Shared, Window
 
+SILENT = timedelta(minutes=1)  # without a run for so long, nobody can say that the harm has ended
 BEFORE = timedelta(minutes=30)  # of what is shown before the harm is known to have begun
 LONGEST = timedelta(hours=6)
 LATELY = timedelta(minutes=10)  # of which the last minute is "now"
@@ -37,7 +38,7 @@ class ChangeView:
     """One change with the page that shows it, when there is one."""
 
     change: Change
-    before: timedelta
+    distance: str
     url: str
 
 
@@ -78,7 +79,7 @@ def evidence(visit: Visit) -> dict[str, Any]:
             "mark": before if began else None,
             "first": began,
             "looked_back": LOOKED_BACK,
-            "changes": [shown(change) for change in changes],
+            "changes": [shown(change, before) for change in changes],
             "shared": shared,
             "baseline": baseline(shared),
             "groups": groups(incident, shared, dimension, value),
@@ -146,12 +147,14 @@ def baseline(shared: Shared | None) -> str:
     return f"No baseline: {number(shared.good_runs)} good runs in this window, too few to compare with."
 
 
-def shown(change: Change) -> ChangeView:
-    """A change with its page: the diff of the two versions where both are known."""
+def shown(change: Change, moment: datetime) -> ChangeView:
+    """A change, how far it lies from ``moment``, and its page: the diff of the two versions where both are known."""
     url = ""
     if change.from_label and change.to_label and change.from_label != change.to_label:
         url = reverse("rollouts:diff", args=[change.bundle_key, change.from_label, change.to_label])
-    return ChangeView(change, timedelta(minutes=change.minutes_before), url)
+    after = change.at - moment
+    seconds = after.total_seconds()
+    return ChangeView(change, f"{duration(abs(after))} {'after' if seconds >= 1 else 'before'}", url)
 
 
 def harm(visit: Visit) -> dict[str, Any]:
@@ -166,6 +169,9 @@ def harm(visit: Visit) -> dict[str, Any]:
     if not any(bucket.total_runs for bucket in rate.series):
         return {"harm": None}
     word = "still rising" if rate.still_rising else "gone" if rate.per_minute_now == 0 else "not rising"
+    heard = max(bucket.at for bucket in rate.series if bucket.total_runs)
+    if until - heard > SILENT:
+        word = f"not known: no run for {duration(until - heard)}"
     told = f"{rate.per_minute_before:.0f} → {rate.per_minute_now:.0f}, peak {rate.per_minute_peak:.0f}, {word}"
     return {
         "harm": {

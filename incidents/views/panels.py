@@ -18,6 +18,9 @@ BRANCH_CONSEQUENCES = {
     Branch.USER: "filter",
 }
 
+#: Said when nothing stands in the way of closing a step, where words are still to be given.
+READY = {Step.RESOLVE: "Nothing else is open: say where it came from and what makes it right"}
+
 
 def order(visit: Visit) -> dict[str, Any]:
     """The one thing to do next, whichever panel it stands in; with what a rollback would do when it is that."""
@@ -27,7 +30,11 @@ def order(visit: Visit) -> dict[str, Any]:
 
 def exits(visit: Visit) -> dict[str, Any]:
     """What the panel's step still needs before it can close."""
-    return {"unmet": closing.unmet(visit.incident, visit.panel), "closed": is_closed(visit.incident, visit.panel)}
+    return {
+        "unmet": closing.unmet(visit.incident, visit.panel),
+        "closed": is_closed(visit.incident, visit.panel),
+        "ready": READY.get(Step(visit.panel), "Nothing left: this step can close"),
+    }
 
 
 def is_closed(incident: Incident, step: str) -> bool:

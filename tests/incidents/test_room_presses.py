@@ -236,8 +236,9 @@ def test_resolve_and_document_say_what_is_missing_and_keep_what_was_written() ->
         browser.press(f"/i/{room.ref}/legs/{leg.kind}/", verb="done")
     assert browser.press(f"/i/{room.ref}/resolve/close/", origin="hot_edit", resolution="Put back.").status_code == 302
     missing = browser.press(f"/i/{room.ref}/postmortem/close/", root_cause="A hot edit.")
-    assert missing.status_code == 409
+    assert missing.status_code == 422
     assert "A hot edit." in text(missing)
+    assert "Write what prevents it next time." in text(missing)
     whole = {"root_cause": "A hot edit.", "impact": "3 %", "resolution": "Put back.", "prevention": "A gate."}
     assert browser.press(f"/i/{room.ref}/postmortem/close/", **whole).status_code == 302
     room.refresh_from_db()
