@@ -95,7 +95,10 @@ def redeem(device_code: str, *, at: datetime | None = None) -> Granted | None:
         .filter(device_digest=digest_of(device_code))
         .first()
     )
-    if session is None or session.digest is not None or (session.approved_at is None and session.approve_until <= at):
+    late = session is not None and at >= session.approve_until + (
+        APPROVE_WITHIN if session.approved_at else timedelta()
+    )
+    if session is None or session.digest is not None or late:
         raise OperationRefused("This login has been used or has expired. Run lastgood login again.", status=410)
     if session.user is None:
         return None
@@ -103,3 +106,8 @@ def redeem(device_code: str, *, at: datetime | None = None) -> Granted | None:
     session.digest, session.expires_at = digest_of(secret), at + SESSION_LENGTH
     session.save(update_fields=["digest", "expires_at"])
     return Granted(secret, session.expires_at, session.user)
+
+
+def _last_moment(session: PersonSession) -> datetime:
+    """Until when the command line may fetch its session: an approval is worth as long as the waiting for it."""
+    return session.approve_until + (APPROVE_WITHIN if session.approved_at else timedelta(0))

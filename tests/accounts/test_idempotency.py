@@ -9,8 +9,9 @@ from django.test import Client
 
 from accounts import clock
 from accounts.models import IdempotencyKey
+from accounts.operations import forgetting
 from rollouts.models import BundleVersion
-from tests.factories.accounts import token
+from tests.factories.accounts import UserFactory, token
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/deployments/support/prod/rollback"
@@ -61,3 +62,14 @@ def test_reading_needs_no_key(client: Client) -> None:
     client.get("/api/v1/bundles", headers=headers(secret, "a"))
     assert not IdempotencyKey.objects.exists()
     assert not BundleVersion.objects.exists()
+
+
+def test_answers_are_kept_for_a_day(client: Client) -> None:
+    old, new = (IdempotencyKey.objects.create(caller="user:1", key=key, request_digest="d") for key in "ab")
+    IdempotencyKey.objects.filter(pk=old.pk).update(created_at=clock.now() - timedelta(hours=25))
+    client.force_login(UserFactory())
+    assert forgetting.forget() == 1
+    assert IdempotencyKey.objects.get() == new
+    assert client.get("/settings/people/").status_code == 200, "a session that lives is kept"
+    assert forgetting.forget(clock.now() + timedelta(days=2)) == 2
+    assert client.get("/settings/people/").status_code == 302

@@ -158,3 +158,12 @@ def test_only_admins_and_whoever_has_a_shell_issue_and_revoke_keys(actor: Callab
         with pytest.raises(NotPermitted):
             act(actor())
         act(SHELL)
+
+
+def test_an_approved_login_that_nobody_fetches_lapses() -> None:
+    at = clock.now()
+    started = login.start(at=at)
+    login.approve(started.user_code, actor=person(), at=at)
+    with pytest.raises(OperationRefused, match="has been used or has expired"):
+        login.redeem(started.device_code, at=at + 2 * login.APPROVE_WITHIN)
+    assert login.redeem(started.device_code, at=at + login.APPROVE_WITHIN) is not None
