@@ -156,7 +156,7 @@ def test_waiving_a_leg_needs_a_reason() -> None:
         legs.close(opened, actor=person(), state="waived", reason=" ")
     assert legs.close(opened, actor=person(), state="waived", reason="none begun").state == "waived"
     waived = AuditEntry.objects.get(verb="waive leg")
-    assert (waived.object, waived.reason) == (f"{opened.rollback.deployment} {opened.kind}", "none begun")
+    assert (waived.subject, waived.reason) == (f"{opened.rollback.deployment} {opened.kind}", "none begun")
 
 
 def test_what_is_done_or_does_not_apply_is_not_closed_again() -> None:
