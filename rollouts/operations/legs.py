@@ -41,8 +41,8 @@ def close(leg: RollbackLeg, *, actor: Actor, state: str, reason: str = "", at: d
     leg.save(update_fields=["state", "reason", "closed_at", "closed_by", "closed_by_label"])
     audit.record(
         actor,
-        "waive leg" if leg.state == RollbackLeg.State.WAIVED else "close leg",
-        f"{deployment} {leg.kind}",
+        "close leg",
+        str(deployment),
         reason=reason,
         data={"rollback": leg.rollback_id, "leg": leg.kind, "state": state},
         at=leg.closed_at,
