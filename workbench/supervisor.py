@@ -193,9 +193,11 @@ class Supervisor:
             self._record()
 
     def _record(self) -> None:
-        """Note which processes are ours, for a start after this supervisor was killed."""
+        """Note which processes are ours, for a start after this supervisor was killed, be it while writing this."""
         path = self.var / RECORD_FILE
-        path.write_text(json.dumps({child.name: child.pid for child in self.children if child.pid}))
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps({child.name: child.pid for child in self.children if child.pid}))
+        fresh.replace(path)
 
     def _stop(self) -> None:
         if self.interrupts:
