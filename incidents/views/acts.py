@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect
@@ -80,7 +81,7 @@ def why(request: ActorRequest, ref: str) -> HttpResponse:
 def severity(request: ActorRequest, ref: str) -> HttpResponse:
     visit = visit_of(request, ref)
     level = request.POST.get("severity", "")
-    act = lambda: severities.set_severity(visit.incident, actor=visit.actor, severity=level)  # noqa: E731
+    act = partial(severities.set_severity, visit.incident, actor=visit.actor, severity=level)
     return press(visit, act, f"Severity {level}.")
 
 
@@ -92,7 +93,7 @@ def duty(request: ActorRequest, ref: str) -> HttpResponse:
     person = visit.actor.person
     if not isinstance(person, User):
         raise Http404
-    act = lambda: duties.assign(visit.incident, actor=visit.actor, user=person, duty=name)  # noqa: E731
+    act = partial(duties.assign, visit.incident, actor=visit.actor, user=person, duty=name)
     return press(visit, act, f"You are {name}.")
 
 
@@ -104,7 +105,7 @@ def agent(request: ActorRequest, ref: str) -> HttpResponse:
     if asked is None:
         return refused(visit, OperationRefused("Choose the agent this is about.", status=422))
     deployment = get_object_or_404(Deployment.objects.select_related("bundle"), pk=asked)
-    act = lambda: naming.choose(visit.incident, actor=visit.actor, deployment=deployment)  # noqa: E731
+    act = partial(naming.choose, visit.incident, actor=visit.actor, deployment=deployment)
     return press(visit, act, f"This is about {deployment}.")
 
 
@@ -112,7 +113,8 @@ def agent(request: ActorRequest, ref: str) -> HttpResponse:
 def triage(request: ActorRequest, ref: str) -> HttpResponse:
     visit = visit_of(request, ref, Step.TRIAGE)
     asked = request.POST
-    act = lambda: triaging.answer(  # noqa: E731
+    act = partial(
+        triaging.answer,
         visit.incident,
         actor=visit.actor,
         rollback_answer=asked.get("rollback_answer", ""),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.http import HttpResponse
 from django.views.decorators.http import require_POST, require_safe
 
@@ -62,5 +64,5 @@ def reopen(request: ActorRequest, ref: str) -> HttpResponse:
     """It was not over."""
     visit = visit_of(request, ref, Step.RESOLVE)
     reason = request.POST.get("reason", "")
-    act = lambda: reopening.reopen(visit.incident, actor=visit.actor, reason=reason)  # noqa: E731
+    act = partial(reopening.reopen, visit.incident, actor=visit.actor, reason=reason)
     return press(visit, act, f"{visit.incident.ref} is open again.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_POST
 
@@ -50,7 +52,7 @@ def stop(request: ActorRequest, ref: str) -> HttpResponse:
     visit = visit_of(request, ref, Step.CONTAIN)
     scope = request.POST.get("scope", "writes")
     fallback = request.POST.get("fallback", "").strip()[:300]
-    act = lambda: containing.stop(visit.incident, actor=visit.actor, scope=scope, fallback=fallback)  # noqa: E731
+    act = partial(containing.stop, visit.incident, actor=visit.actor, scope=scope, fallback=fallback)
     return press(visit, act, f"Stopped: {scope}.")
 
 
@@ -59,7 +61,7 @@ def release(request: ActorRequest, ref: str) -> HttpResponse:
     """Let go what was stopped, with what shows that it is safe."""
     visit = visit_of(request, ref, Step.CONTAIN)
     scope, reason = request.POST.get("scope", ""), request.POST.get("reason", "").strip()[:2000]
-    act = lambda: containing.release(visit.incident, actor=visit.actor, scope=scope, reason=reason)  # noqa: E731
+    act = partial(containing.release, visit.incident, actor=visit.actor, scope=scope, reason=reason)
     return press(visit, act, f"Released: {scope}.")
 
 
@@ -68,7 +70,7 @@ def waive(request: ActorRequest, ref: str) -> HttpResponse:
     """Close containment without a rollback or stop."""
     visit = visit_of(request, ref, Step.CONTAIN)
     reason = request.POST.get("reason", "")
-    act = lambda: containing.waive(visit.incident, actor=visit.actor, reason=reason)  # noqa: E731
+    act = partial(containing.waive, visit.incident, actor=visit.actor, reason=reason)
     return press(visit, act, "Containment is closed.")
 
 
@@ -84,5 +86,5 @@ def leg(request: ActorRequest, ref: str, kind: str) -> HttpResponse:
     state = RollbackLeg.State.WAIVED if waived else RollbackLeg.State.DONE
     reason = request.POST.get("reason", "").strip()[:2000]
     word = "waived" if waived else "done"
-    act = lambda: legs.close(found, actor=visit.actor, state=state, reason=reason)  # noqa: E731
+    act = partial(legs.close, found, actor=visit.actor, state=state, reason=reason)
     return press(visit, act, f"{found.get_kind_display()} is {word}.")
