@@ -46,6 +46,12 @@ class TimelineEntry(Acted):
         PAGE = "page"
         NOTICE = "notice"
         OWED = "owed"
+        CAUSE = "cause"
+        CASE = "case"
+        EVAL_RUN = "eval_run"
+        CHANGE = "change"
+        PUBLISHED = "published"
+        SIGNED = "signed"
 
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="timeline")
     sequence = models.PositiveIntegerField()

@@ -43,7 +43,9 @@ def document(
     exits.refuse(exits.missing_texts(texts), f"The postmortem of {incident.ref} is not complete")
     for text in filter(None, texts.values()):
         given(text, "Write it.")
-    Postmortem.objects.update_or_create(incident=incident, defaults={**texts, "updated_at": at, "updated_by": user})
+    page, _ = Postmortem.objects.update_or_create(incident=incident, defaults={"updated_at": at, "updated_by": user})
+    for name, text in texts.items():
+        page.sections.update_or_create(name=name, defaults={"text": text, "updated_at": at, "updated_by": user})
     owed.settle(incident, Owed.Kind.INVESTIGATION, actor=actor, answer=texts["root_cause"], at=at)
     incident.documented_at = at
     incident.save(update_fields=["documented_at"])

@@ -96,8 +96,8 @@ def _owed(incident: Incident) -> list[str]:
 
 def _document(incident: Incident) -> list[str]:
     page = getattr(incident, "postmortem", None)
-    texts = {name: getattr(page, name, "") for name in REQUIRED_TEXTS}
-    texts["resolution"] = texts["resolution"] or incident.resolution
+    texts = page.texts() if page is not None else {}
+    texts["resolution"] = texts.get("resolution") or incident.resolution
     return missing_texts(texts)
 
 

@@ -88,6 +88,6 @@ def resolve(visit: Visit) -> dict[str, Any]:
 def document(visit: Visit) -> dict[str, Any]:
     """The page the incident leaves behind, as far as it is written."""
     page = getattr(visit.incident, "postmortem", None)
-    known = {name: getattr(page, name, "") for name in PostmortemForm.base_fields}
-    known["resolution"] = known["resolution"] or visit.incident.resolution
+    known = page.texts() if page is not None else {}
+    known["resolution"] = known.get("resolution") or visit.incident.resolution
     return {"form": PostmortemForm(initial=known), "saved_at": getattr(page, "updated_at", None)}

@@ -3,6 +3,7 @@
 from rollouts.models.agent import Agent
 from rollouts.models.bundle import Bundle, BundleVersion, GateResult
 from rollouts.models.deployment import Activation, Deployment, Environment, Waiver
+from rollouts.models.evaluation import EvalResult, EvalRun, EvalSet, EvalSetVersion, RegressionCase
 from rollouts.models.instance import Instance
 from rollouts.models.invocation import AgentRun, Invocation
 from rollouts.models.kill_switch import KillSwitch, Stop
@@ -17,12 +18,17 @@ __all__ = [
     "BundleVersion",
     "Deployment",
     "Environment",
+    "EvalResult",
+    "EvalRun",
+    "EvalSet",
+    "EvalSetVersion",
     "GateResult",
     "Instance",
     "Invocation",
     "KillSwitch",
     "PracticeRun",
     "Propagation",
+    "RegressionCase",
     "Rollback",
     "RollbackLeg",
     "Stop",

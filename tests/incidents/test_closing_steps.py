@@ -182,7 +182,7 @@ def test_documenting_closes_the_step_and_settles_the_investigation() -> None:
     assert len(refusal.value.details["reasons"]) == 3  # the resolution is known from resolving
     room = written(room, person())
     assert room.documented_at is not None
-    assert room.postmortem.impact == "418 refunds."
+    assert room.postmortem.texts()["impact"] == "418 refunds."
     assert room.owed.get().answer == "A tool schema."
     with pytest.raises(OperationRefused, match="written already"):
         written(room, person())
@@ -225,7 +225,7 @@ def test_a_closed_incident_is_read_only_until_it_is_reopened() -> None:
     room = reopen.reopen(room, actor=person(), reason="it came back")
     assert (room.step, room.status) == ("resolve", "open")
     assert note.add(room, actor=person(), text="x").text == "x"
-    assert room.postmortem.impact == "418 refunds."
+    assert room.postmortem.texts()["impact"] == "418 refunds."
 
 
 def test_reopening_needs_a_reason_and_something_closed() -> None:
