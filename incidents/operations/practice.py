@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from django.db import connection
+from django.db.models import Q
 
-from incidents.models import Incident
+from incidents.models import Incident, SendAttempt
 from incidents.operations import grouping, timeline
 from rollouts.models import Deployment
 
@@ -21,6 +22,7 @@ def remove(agent_id: int) -> dict[str, int]:
     refs = list(
         Incident.objects.filter(deployment__bundle__agent=agent_id).order_by("pk").values_list("ref", flat=True)
     )
+    SendAttempt.objects.filter(Q(notice__entry__incident__ref__in=refs) | Q(page__incident__ref__in=refs)).delete()
     with connection.cursor() as cursor:
         cursor.execute("SELECT incidents_remove_practice(%s)::text", [agent_id])
         taken: dict[str, int] = json.loads(cursor.fetchone()[0])
