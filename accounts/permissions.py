@@ -25,6 +25,7 @@ class Permission(StrEnum):
     PUBLIC = "public"  # anybody
     KEYED = "keyed"  # the door checks a key of its own (intake, resolver, telemetry)
     VIEW = "view"
+    DECLARE = "declare"  # say that something is wrong, or what one saw: everybody may
     RESPOND = "respond"
     ACKNOWLEDGE = "acknowledge"  # people only, like everything without a scope
     COMMAND = "command"
@@ -44,6 +45,7 @@ EVERYBODY = frozenset(SiteRole)
 #: permission → (site roles, token scopes); admin has every role.
 GRANTS: dict[Permission, tuple[frozenset[SiteRole], frozenset[Scope]]] = {
     Permission.VIEW: (EVERYBODY, frozenset({Scope.READ})),
+    Permission.DECLARE: (EVERYBODY, frozenset({Scope.RESPOND})),
     Permission.RESPOND: (RESPONDERS, frozenset({Scope.RESPOND})),
     Permission.ACKNOWLEDGE: (RESPONDERS, frozenset()),
     Permission.COMMAND: (RESPONDERS, frozenset()),
@@ -56,6 +58,8 @@ GRANTS: dict[Permission, tuple[frozenset[SiteRole], frozenset[Scope]]] = {
     Permission.PERSON: (EVERYBODY, frozenset()),
     Permission.ADMIN: (frozenset({SiteRole.ADMIN}), frozenset()),
 }
+#: Whoever is on call may do these whatever their roles: they were woken for it.
+FOR_ON_CALL = frozenset({Permission.CONTAIN, Permission.ACKNOWLEDGE})
 
 _declared: dict[str, Permission] = {}
 #: Filled by ``incidents``: whether this person is on call, for one deployment or (None) for anything at all.
@@ -93,7 +97,7 @@ def is_on_call(user: User, deployment: Any = None) -> bool:
 
 
 def allows(actor: Actor | None, permission: Permission, deployment: Any = None) -> bool:
-    """Whether ``actor`` has ``permission``; containing is also open to whoever is on call (for ``deployment``)."""
+    """Whether ``actor`` has ``permission``; some are also open to whoever is on call (for ``deployment``)."""
     if permission in {Permission.PUBLIC, Permission.KEYED}:
         return True
     if actor is None or permission == Permission.SHELL:
@@ -108,7 +112,7 @@ def allows(actor: Actor | None, permission: Permission, deployment: Any = None) 
         return actor.kind == ActorKind.AUTOMATION and permission in may
     if actor.person.has_role(*roles):
         return True
-    return permission == Permission.CONTAIN and is_on_call(actor.person, deployment)
+    return permission in FOR_ON_CALL and is_on_call(actor.person, deployment)
 
 
 def require(actor: Actor | None, permission: Permission, deployment: Any = None) -> None:

@@ -10,6 +10,7 @@ from accounts import clock
 from accounts.actors import Actor, Surface
 from accounts.errors import NotFound, OperationRefused
 from accounts.models import User
+from accounts.permissions import Permission, require
 from accounts.secrets import digest_of, new_secret
 from incidents.models import AcknowledgeLink, Acknowledgement, Incident, TimelineEntry
 from incidents.operations import timeline
@@ -22,6 +23,7 @@ LINK_VALID = timedelta(minutes=30)
 def acknowledge(incident: Incident, *, actor: Actor, at: datetime | None = None) -> Incident:
     """Take the incident: stops paging. Asked again by its holder it changes nothing."""
     user = person(actor, "acknowledge an incident")
+    require(actor, Permission.ACKNOWLEDGE, incident.deployment)
     incident = timeline.lock(incident)
     if incident.acknowledged_by is not None:
         if incident.acknowledged_by == user:

@@ -10,6 +10,7 @@ from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.locks import patient
+from accounts.permissions import Permission, require
 from incidents.models import Incident, TimelineEntry
 from incidents.operations import moves, timeline
 from incidents.operations.refusals import given, person, still_open_record
@@ -89,6 +90,7 @@ def release(incident: Incident, *, actor: Actor, scope: str, reason: str = "", a
 def waive(incident: Incident, *, actor: Actor, reason: str, at: datetime | None = None) -> Incident:
     """Go on without containing, for a reason that stays visible under a person's name."""
     person(actor, "waive containment")
+    require(actor, Permission.COMMAND)
     reason = given(reason, "Say why containment is waived.")
     at = at or clock.now()
     incident = timeline.lock(incident)

@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.permissions import Permission, require
 from incidents.models import DetectionSource, Incident, Severity, TimelineEntry
 from incidents.operations import opening, timeline
 from incidents.operations.refusals import given, known
@@ -28,6 +29,7 @@ def declare(
     at: datetime | None = None,
 ) -> Incident:
     """Open an incident by hand; ``started_at`` is when the harm began, as far as known."""
+    require(actor, Permission.DECLARE)
     title = given(title, "Say what is wrong, in a title.")
     if len(title) > 300:
         raise OperationRefused("A title has at most 300 characters. Put the rest into a note.", status=422)

@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.permissions import Permission, require
 from incidents.models import Incident, Owed, TimelineEntry
 from incidents.operations import owed, timeline
 from incidents.operations.refusals import still_open_record
@@ -18,6 +19,7 @@ from rollouts.models import Deployment
 @transaction.atomic
 def choose(incident: Incident, *, actor: Actor, deployment: Deployment, at: datetime | None = None) -> Incident:
     """Say which deployment this incident is about; alerts that knew none follow."""
+    require(actor, Permission.RESPOND)
     at = at or clock.now()
     incident = timeline.lock(incident)
     still_open_record(incident)

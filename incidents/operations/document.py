@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.permissions import Permission, require
 from incidents.models import Incident, Owed, Postmortem, TimelineEntry
 from incidents.operations import exits, owed, timeline
 from incidents.operations.refusals import given, person
@@ -57,6 +58,7 @@ def document(
 def skip(incident: Incident, *, actor: Actor, reason: str, at: datetime | None = None) -> Incident:
     """Close without a postmortem, for a reason that stays visible; not while an investigation is owed."""
     person(actor, "close an incident without a postmortem")
+    require(actor, Permission.COMMAND)
     reason = given(reason, "Say why there is no postmortem.")
     at = at or clock.now()
     incident = timeline.lock(incident)

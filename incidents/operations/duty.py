@@ -10,6 +10,7 @@ from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.models import SiteRole, User
+from accounts.permissions import Permission, require
 from incidents.models import Incident, Responder, TimelineEntry
 from incidents.operations import notices, timeline
 from incidents.operations.refusals import known, still_open_record
@@ -21,6 +22,7 @@ MAY_HOLD = (SiteRole.RESPONDER, SiteRole.COMMANDER)
 @transaction.atomic
 def assign(incident: Incident, *, actor: Actor, user: User, duty: str, at: datetime | None = None) -> Incident:
     """Give ``duty`` to ``user``; whoever held it hands over. Given to its holder again it changes nothing."""
+    require(actor, Permission.RESPOND)
     known(duty, Responder.Duty.values, "duty")
     if not user.has_role(*MAY_HOLD, *([SiteRole.COMMS] if duty == Responder.Duty.COMMS else [])):
         raise OperationRefused(f"{user} is not a responder. Ask an admin for the role, or choose somebody else.")
@@ -58,6 +60,7 @@ def assign(incident: Incident, *, actor: Actor, user: User, duty: str, at: datet
 @transaction.atomic
 def release(incident: Incident, *, actor: Actor, duty: str, at: datetime | None = None) -> Incident:
     """Nobody holds ``duty`` any longer."""
+    require(actor, Permission.RESPOND)
     known(duty, Responder.Duty.values, "duty")
     at = at or clock.now()
     incident = timeline.lock(incident)

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.permissions import Permission, require
 from incidents.models import Incident, TimelineEntry
 from incidents.operations import timeline
 from incidents.operations.refusals import given, still_open_record
@@ -16,6 +17,7 @@ from incidents.operations.refusals import given, still_open_record
 @transaction.atomic
 def add(incident: Incident, *, actor: Actor, text: str, at: datetime | None = None) -> TimelineEntry:
     """Note something on the timeline."""
+    require(actor, Permission.DECLARE)
     text = given(text, "Write the note.")
     incident = timeline.lock(incident)
     still_open_record(incident)
@@ -25,6 +27,7 @@ def add(incident: Incident, *, actor: Actor, text: str, at: datetime | None = No
 @transaction.atomic
 def correct(entry: TimelineEntry, *, actor: Actor, text: str, at: datetime | None = None) -> TimelineEntry:
     """Say what ``entry`` should have said; the entry itself stays as it was."""
+    require(actor, Permission.RESPOND)
     text = given(text, "Write what it should say.")
     incident = timeline.lock(entry.incident)
     still_open_record(incident)

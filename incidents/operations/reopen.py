@@ -8,6 +8,7 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.permissions import Permission, require
 from incidents.models import Incident, TimelineEntry
 from incidents.operations import timeline
 from incidents.operations.refusals import given
@@ -16,6 +17,7 @@ from incidents.operations.refusals import given
 @transaction.atomic
 def reopen(incident: Incident, *, actor: Actor, reason: str, at: datetime | None = None) -> Incident:
     """Take back what was resolved and documented; what contained it still stands, its postmortem's text is kept."""
+    require(actor, Permission.RESPOND)
     reason = given(reason, "Say why it is reopened.")
     incident = timeline.lock(incident)
     if incident.resolved_at is None and incident.documented_at is None and incident.document_skipped_at is None:

@@ -10,6 +10,7 @@ from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import NotPermitted, OperationRefused
 from accounts.operations import audit
+from accounts.permissions import Permission, require
 from incidents import reading
 from incidents.models import Receipt
 from incidents.operations.receive import Answer, Request, process
@@ -18,6 +19,7 @@ from incidents.operations.receive import Answer, Request, process
 @transaction.atomic
 def replay(receipt: Receipt, *, actor: Actor, at: datetime | None = None) -> Answer:
     """Process the stored bytes as if they arrived now; what comes of it links to this receipt. People only."""
+    require(actor, Permission.RESPOND)
     if actor.person is None:
         raise NotPermitted("Only a person can replay what was quarantined. Sign in.")
     at = at or clock.now()

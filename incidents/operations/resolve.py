@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.permissions import Permission, require
 from incidents.models import Incident, Origin, Step, TimelineEntry
 from incidents.operations import exits, timeline
 from incidents.operations.refusals import given, known, person, short
@@ -18,6 +19,7 @@ from incidents.operations.refusals import given, known, person, short
 def resolve(incident: Incident, *, actor: Actor, origin: str, resolution: str, at: datetime | None = None) -> Incident:
     """Close the step with where it came from and what fixed it; frees the alerts' keys for the next incident."""
     person(actor, "resolve an incident")
+    require(actor, Permission.COMMAND)
     known(origin, Origin.values, "origin")
     resolution = given(resolution, "Say what fixed it.")
     at = at or clock.now()

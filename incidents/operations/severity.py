@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import NotPermitted
+from accounts.permissions import Permission, require
 from incidents.models import Incident, Owed, Severity, TimelineEntry
 from incidents.operations import owed, paging, timeline
 from incidents.operations.refusals import given, known, still_open_record
@@ -22,6 +23,7 @@ def set_severity(
     incident: Incident, *, actor: Actor, severity: str, reason: str = "", at: datetime | None = None
 ) -> Incident:
     """Set SEV1 (worst) to SEV4. A person who sets the same again confirms it, which settles a severity owed."""
+    require(actor, Permission.RESPOND)
     known(severity, Severity.values, "severity")
     at = at or clock.now()
     incident = timeline.lock(incident)

@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
+from accounts.permissions import Permission, require
 from incidents.models import Branch, Diagnosis, Incident, RollbackAnswer, Step, TimelineEntry
 from incidents.operations import exits, timeline
 from incidents.operations.refusals import given, known, still_open_record
@@ -27,6 +28,7 @@ def answer(
     at: datetime | None = None,
 ) -> Incident:
     """Record what triage found; what is left empty stays as it was, what is the same writes nothing."""
+    require(actor, Permission.RESPOND)
     incident = timeline.lock(incident)
     still_open_record(incident)
     changed: dict[str, str] = {}
@@ -56,6 +58,7 @@ def answer(
 @transaction.atomic
 def close(incident: Incident, *, actor: Actor, at: datetime | None = None) -> Incident:
     """Triage is done: the question is answered and a branch chosen."""
+    require(actor, Permission.RESPOND)
     at = at or clock.now()
     incident = timeline.lock(incident)
     _still_to_do(incident)
@@ -77,6 +80,7 @@ def close(incident: Incident, *, actor: Actor, at: datetime | None = None) -> In
 @transaction.atomic
 def skip(incident: Incident, *, actor: Actor, reason: str, at: datetime | None = None) -> Incident:
     """Go on without triage, for a reason that stays visible."""
+    require(actor, Permission.COMMAND)
     reason = given(reason, "Say why triage is skipped.")
     at = at or clock.now()
     incident = timeline.lock(incident)

@@ -72,12 +72,12 @@ def test_a_flood_shows_the_worst_and_counts_the_rest(monkeypatch: pytest.MonkeyP
     assert f'id="row-{minor.ref}"' not in page
 
 
-def test_viewers_see_the_board_without_buttons_and_strangers_sign_in_first() -> None:
+def test_viewers_see_the_board_and_can_only_declare_and_strangers_sign_in_first() -> None:
     incident(severity="SEV1")
     page = text(Browser("viewer").get("/live"))
     assert "nobody yet" in page
     assert "/acknowledge/" not in page
-    assert "/incidents/declare/" not in page
+    assert "/incidents/declare/" in page
     answer = Client().get("/live")
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/?next=/live")
 

@@ -46,8 +46,9 @@ def test_a_missing_title_is_a_summary_with_a_link_and_the_input_is_kept() -> Non
     assert not Incident.objects.exists()
 
 
-def test_a_viewer_declares_nothing() -> None:
-    assert Browser("viewer").press("/incidents/declare/", title="x", severity="SEV1").status_code == 403
+def test_whoever_can_sign_in_can_say_that_something_is_wrong() -> None:
+    assert Browser("viewer").press("/incidents/declare/", title="It pays twice", severity="SEV1").status_code == 302
+    assert Incident.objects.get().title == "It pays twice"
 
 
 # -- on call -------------------------------------------------------------------------------------------------------

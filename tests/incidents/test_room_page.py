@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts import clock
 from accounts.actors import Actor
 from incidents.models import Incident, TimelineEntry
-from incidents.operations import note, timeline
+from incidents.operations import timeline
 from tests.browsers import Browser, text
 from tests.factories.accounts import CLOCKWORK, person
 from tests.factories.incidents import incident, resolved, written
@@ -145,7 +145,7 @@ def hostile_room() -> Incident:
     room = incident(
         running("1.0.0", "2.0.0"), title=HOSTILE, severity="SEV1", header={"metric": HOSTILE, "value": HOSTILE}
     )
-    note.add(room, actor=Actor.automation(HOSTILE[:100]), text=HOSTILE)
+    timeline.append(timeline.lock(room), "note", HOSTILE, actor=Actor.automation(HOSTILE[:100]))
     return room
 
 
@@ -169,13 +169,16 @@ def test_hostile_text_stays_text_in_regions() -> None:
     assert panel.count("<hx-partial") == 2
 
 
-def test_a_viewer_reads_everything_and_finds_no_form_but_their_own() -> None:
+def test_a_viewer_reads_everything_and_may_note_what_they_saw() -> None:
     room = incident(running("1.0.0", "2.0.0"))
     browser = Browser("viewer")
     for step in ("detect", "triage", "contain", "resolve", "postmortem"):
         page = text(browser.get(f"/i/{room.ref}/{step}/"))
         actions = {part.partition('"')[0] for part in page.split('action="')[1:]}
-        assert {action for action in actions if not action.startswith(("/settings/preferences", "/accounts/"))} == set()
+        own = {action for action in actions if action.startswith(("/settings/preferences", "/accounts/"))}
+        assert actions - own == {f"/i/{room.ref}/note/"}
+            f"/i/{room.ref}/note/"
+        }
 
 
 def test_what_is_over_can_be_read_at_every_step() -> None:
