@@ -24,8 +24,9 @@ from incidents.operations import (
     severity,
     triage,
 )
-from tests.factories.accounts import machine, person
+from tests.factories.accounts import UserFactory, machine, person
 from tests.factories.incidents import incident, on_call, someone
+from tests.factories.rollouts import deployment as a_deployment
 from tests.factories.rollouts import running
 
 pytestmark = pytest.mark.django_db
@@ -33,9 +34,9 @@ pytestmark = pytest.mark.django_db
 #: verb → (what is pressed, whether a token with every scope may)
 VERBS: dict[str, tuple[Callable[[Incident, Actor], Any], bool]] = {
     "severity": (lambda room, actor: severity.set_severity(room, actor=actor, severity="SEV1"), True),
-    "duty": (lambda room, actor: duty.assign(room, actor=actor, user=person().user, duty="scribe"), True),
+    "duty": (lambda room, actor: duty.assign(room, actor=actor, user=UserFactory(), duty="scribe"), True),
     "release duty": (lambda room, actor: duty.release(room, actor=actor, duty="scribe"), True),
-    "agent": (lambda room, actor: deployment.choose(room, actor=actor, deployment=room.deployment), True),
+    "agent": (lambda room, actor: deployment.choose(room, actor=actor, deployment=a_deployment("another")), True),
     "triage": (lambda room, actor: triage.answer(room, actor=actor, branch="version"), True),
     "skip triage": (lambda room, actor: triage.skip(room, actor=actor, reason="obvious"), False),
     "waive": (lambda room, actor: contain.waive(room, actor=actor, reason="nothing runs"), False),
