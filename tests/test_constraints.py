@@ -70,6 +70,7 @@ ATTACKS: dict[str, dict[str, str]] = {
     "incident_severity_known": {"ref": "'INC-999'", "severity": "'SEV9'"},
     "incident_ref_shape": {"ref": "'INC-x'"},
     "one_open_alert_per_key": {},
+    "integration_previous_key_has_an_end": {"digest": "'x'", "previous_digest": "'y'"},
     "receipt_names_alert_once": {},
     "owed_once": {},
     "timeline_sequence_once": {"source": "''"},

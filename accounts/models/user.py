@@ -9,6 +9,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 
 from accounts import clock
 
@@ -54,6 +55,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     time_zone = models.CharField(max_length=64, default="UTC")
     theme = models.CharField(max_length=6, choices=Theme, default=Theme.SYSTEM)
     created_at = models.DateTimeField(default=clock.now)
+    signed_out_at = models.DateTimeField(
+        null=True, blank=True, help_text="What signed this person in before then signs them in no longer."
+    )
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -77,6 +81,18 @@ class User(AbstractBaseUser, PermissionsMixin):
     def display_name(self) -> str:
         """The name people see; the part before the @ when none was given."""
         return self.name or self.email.partition("@")[0]
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What every browser session carries; it changes with the password and with ``signed_out_at``.
+
+        Both of Django's public methods (present key, fallback keys) ask this one.
+        """
+        carried: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]  # private, so not in stubs
+        if self.signed_out_at is None:
+            return carried
+        return salted_hmac(
+            "lastgood.signed_out_at", carried + self.signed_out_at.isoformat(), secret=secret
+        ).hexdigest()
 
     @property
     def is_staff(self) -> bool:

@@ -22,9 +22,22 @@ class Integration(models.Model):
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True)
     hint = models.CharField(max_length=12)
+    previous_digest = models.CharField(max_length=64, unique=True, null=True, blank=True)
+    previous_hint = models.CharField(max_length=12, blank=True)
+    previous_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until when the key before the present one is taken too."
+    )
     settings = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(previous_digest=None) | Q(previous_until__isnull=False),
+                name="integration_previous_key_has_an_end",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -37,6 +50,7 @@ class Receipt(models.Model):
         PROCESSED = "processed"
         QUARANTINED = "quarantined"
         REPLAYED = "replayed"
+        TESTED = "tested"  # pressed by a person: read and decided like any other, then nothing of it was kept
 
     integration = models.ForeignKey(Integration, models.PROTECT, related_name="receipts", db_index=False)
     received_at = models.DateTimeField()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 
 from accounts.models import Acted, append_only
@@ -72,6 +74,11 @@ class TimelineEntry(Acted):
             models.UniqueConstraint(fields=["incident", "sequence"], name="timeline_sequence_once"),
             models.UniqueConstraint(
                 fields=["incident", "source"], condition=~models.Q(source=""), name="timeline_source_once"
+            ),
+        ]
+        indexes = [
+            GinIndex(
+                SearchVector("text", config="simple"), condition=models.Q(kind="note"), name="timeline_words_of_notes"
             ),
         ]
         triggers = append_only()
