@@ -9,13 +9,36 @@ from django.apps import apps
 from django.db import DatabaseError, IntegrityError, connection, models, transaction
 
 from accounts import clock
-from accounts.models import IdempotencyKey, Membership, PersonSession, SiteRole
+from accounts.actors import Actor
+from accounts.models import IdempotencyKey, Membership, PersonSession, SiteRole, User, acted_by
 from accounts.operations import login
-from incidents.models import Incident, Page
+from incidents.models import (
+    Cause,
+    Destination,
+    Incident,
+    Page,
+    Postmortem,
+    Review,
+    SendAttempt,
+    SlackHealth,
+    SlackIdentity,
+)
 from incidents.operations import contain, duty
-from rollouts.models import Bundle, BundleVersion, Deployment, Instance, PracticeRun
+from rollouts.models import (
+    Bundle,
+    BundleVersion,
+    Deployment,
+    EvalResult,
+    EvalRun,
+    EvalSet,
+    EvalSetVersion,
+    Instance,
+    PracticeRun,
+    RegressionCase,
+)
 from rollouts.operations import gates
 from rollouts.operations.promote import promote
+from tests.constraint_attacks import ATTACKS
 from tests.factories.accounts import TeamFactory, UserFactory, person, token
 from tests.factories.incidents import incident, on_call
 from tests.factories.rollouts import deployment, running, version
@@ -24,66 +47,6 @@ from workbench.models import Tick
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OURS = ("accounts", "rollouts", "incidents", "workbench")
-
-#: constraint → what a copy of a row that is there says differently, by column, as SQL. Nothing: the copy itself.
-ATTACKS: dict[str, dict[str, str]] = {
-    # accounts
-    "idempotency_key_once_per_caller": {},
-    "membership_once_per_team": {},
-    "api_token_scopes_known": {"scopes": "'{everything}'", "digest": "'x'"},
-    "person_session_approved_by_a_person": {
-        "approved_at": "now()", "user_id": "NULL", "device_digest": "'x'", "user_code": "'x'",
-    },
-    "user_email_unique_ignoring_case": {"email": "upper(email)"},
-    "user_roles_known": {"roles": "'{king}'", "email": "'x@example.com'"},
-    # rollouts
-    "bundle_variant_once_per_agent": {"key": "'a.copy'"},
-    "version_number_once_per_bundle": {"label": "'another'"},
-    "version_label_once_per_bundle": {"number": "99"},
-    "version_label_is_not_a_number": {"label": "'123'", "number": "99"},
-    "diff_sign_off_is_a_persons": {"gate": "'diff'", "actor_kind": "'automation'"},
-    "deployment_once_per_environment": {"standing_rollback_id": "NULL"},
-    "rollback_stands_in_one_deployment": {"bundle_id": "(SELECT max(id) FROM rollouts_bundle)"},
-    "instance_once_per_deployment": {},
-    "kill_switch_once_per_scope": {},
-    "kill_switch_scope_known": {"scope": "'everything'"},
-    "one_open_stop_per_kill_switch": {},
-    "stop_released_by_a_person": {"released_at": "now()", "released_by_id": "NULL"},
-    "one_open_practice_run": {},
-    "practice_run_ends_after_start": {"ended_at": "started_at - interval '1 s'"},
-    "leg_once_per_rollback": {},
-    "leg_waived_by_name": {"state": "'waived'", "closed_by_id": "NULL", "kind": "'another'"},
-    # incidents
-    "incident_resolved_only_after_containment": {
-        "ref": "'INC-999'", "resolved_at": "now()", "contained_at": "NULL", "containment_waived_at": "NULL",
-    },
-    "incident_triage_skip_has_reason": {"ref": "'INC-999'", "triage_skipped_at": "now()"},
-    "incident_containment_waiver_has_reason": {"ref": "'INC-999'", "containment_waived_at": "now()"},
-    "incident_document_skip_has_reason": {"ref": "'INC-999'", "document_skipped_at": "now()"},
-    "incident_acknowledged_after_opened": {"ref": "'INC-999'", "acknowledged_at": "opened_at - interval '1 s'"},
-    "incident_holder_has_acknowledged": {
-        "ref": "'INC-999'", "acknowledged_at": "NULL", "acknowledged_by_id": "(SELECT min(id) FROM accounts_user)",
-    },
-    "incident_resolved_after_opened": {
-        "ref": "'INC-999'", "resolved_at": "opened_at - interval '1 s'", "contained_at": "now()",
-    },
-    "incident_severity_known": {"ref": "'INC-999'", "severity": "'SEV9'"},
-    "incident_ref_shape": {"ref": "'INC-x'"},
-    "one_open_alert_per_key": {},
-    "integration_previous_key_has_an_end": {"digest": "'x'", "previous_digest": "'y'"},
-    "receipt_names_alert_once": {},
-    "owed_once": {},
-    "timeline_sequence_once": {"source": "''"},
-    "timeline_source_once": {"sequence": "999"},
-    "machine_move_recorded_once": {},
-    "page_once_per_round": {},
-    "notice_once_per_destination": {},
-    "one_holder_per_duty": {},
-    "duty_ends_after_start": {"to_at": "from_at - interval '1 s'"},
-    "on_call_ends_after_start": {"to_at": "from_at"},
-    # workbench
-    "tick_is_one_row": {"id": "2"},
-}  # fmt: skip
 
 
 def our_models() -> list[type[models.Model]]:
@@ -122,9 +85,50 @@ def everything() -> None:
     Instance.objects.create(deployment=deployed, name="one", fetched_at=clock.now(), last_seen_at=clock.now())
     PracticeRun.objects.create(started_at=clock.now(), active_until=clock.now())
     Tick.objects.create(at=clock.now())
+    leave_cases_and_a_page(room, jo)
+    leave_the_house(room, jo)
     assert Page.objects.exists()
     assert Incident.objects.count() == 2
     assert PersonSession.objects.exists()
+
+
+def leave_cases_and_a_page(room: Incident, jo: User) -> None:
+    """What Resolve, Document and Review write."""
+    at, by = clock.now(), acted_by(Actor.of_user(jo))
+    made = BundleVersion.objects.latest("pk")
+    cases = EvalSet.objects.create(bundle=made.bundle)
+    case = RegressionCase.objects.create(
+        eval_set=cases, key="c", title="c", inputs={}, check_kind="rubric", check_body={}, created_at=at, **by
+    )
+    frozen = EvalSetVersion.objects.create(
+        eval_set=cases, number=1, case_ids=[case.pk], digest="d", created_at=at, **by
+    )
+    run = EvalRun.objects.create(
+        version=made, eval_set_version=frozen, source="command", created_at=at, due_at=at, **by
+    )
+    EvalResult.objects.create(run=run, case=case, outcome="pass")
+    Cause.objects.create(incident=room, origin="hot_edit", confidence="known", at=at, **by)
+    page = Postmortem.objects.create(incident=room, updated_at=at)
+    page.sections.create(name="summary", updated_at=at)
+    page.presences.create(user=jo, seen_at=at)
+    page.inferences.create(position=1, updated_at=at)
+    page.variables.create(variable="prompt", updated_at=at)
+    page.layers.create(layer="tools", updated_at=at)
+    page.escapes.create(question="canary", updated_at=at)
+    page.actions.create(position=1, text="a", kind="guard", updated_at=at)
+    revision = page.revisions.create(number=1, content={}, digest="d", at=at, **by)
+    revision.sign_offs.create(role="commander", at=at, **by)
+    review = Review.objects.create(quarter="2026Q4", started_at=at, **by)
+    review.decisions.create(pattern="p", changed=False, text="t", at=at, **by)
+
+
+def leave_the_house(room: Incident, jo: User) -> None:
+    """What notifications and Slack write."""
+    at = clock.now()
+    Destination.objects.create(kind="email", name="all", address="a@example.com", created_at=at, created_by=jo)
+    SendAttempt.objects.create(page=Page.objects.latest("pk"), at=at, ok=True, took_ms=1)
+    SlackIdentity.objects.create(user=jo, team_id="T1", slack_user_id="U1", linked_at=at)
+    SlackHealth.objects.create()
 
 
 def copy(table: str, changed: dict[str, str]) -> str:
@@ -178,10 +182,15 @@ def eternal() -> list[str]:
 def test_what_the_record_stands_on_is_append_only() -> None:
     assert set(eternal()) == {
         "accounts_auditentry",
+        "incidents_postmortemrevision",
+        "incidents_signoff",
+        "incidents_standardchange",
         "incidents_timelineentry",
         "rollouts_activation",
         "rollouts_bundleversion",
+        "rollouts_evalsetversion",
         "rollouts_gateresult",
+        "rollouts_regressioncase",
         "rollouts_rollback",
         "rollouts_waiver",
     }
