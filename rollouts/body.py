@@ -80,8 +80,8 @@ Problems = Iterator[tuple[str, str]]
 
 
 def _checked(body: dict[str, Any]) -> Problems:
-    unstorable = list(_unstorable(body))
-    yield from unstorable
+    odd = list(unstorable(body))
+    yield from odd
     yield from _members(
         body, "", required=("prompt", "model"), optional=("label", "tools", "retrieval", "harness", "metadata")
     )
@@ -93,7 +93,7 @@ def _checked(body: dict[str, Any]) -> Problems:
     for name, check in _PART_CHECKS.items():
         if name in body:
             yield from check(body[name])
-    if not unstorable and len(rfc8785.dumps(body)) > MAX_BYTES:
+    if not odd and len(rfc8785.dumps(body)) > MAX_BYTES:
         yield (
             "",
             f"The body is larger than {MAX_BYTES // 1024 // 1024} MiB; keep large material outside and refer to it.",
@@ -238,7 +238,7 @@ _PART_CHECKS: dict[str, Callable[[Any], Problems]] = {
 }
 
 
-def _unstorable(body: Any) -> Problems:
+def unstorable(body: Any) -> Problems:
     """What neither RFC 8785 nor the database can hold. Walks without recursion: the depth is the sender's."""
     waiting: list[tuple[str, Any, int]] = [("", body, 1)]
     while waiting:
