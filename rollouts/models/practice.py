@@ -7,15 +7,17 @@ from django.db.models import Q
 
 
 class PracticeRun(models.Model):
-    """One stay of the simulated fleet, from its first push to the removal of everything it left.
+    """One scenario lived through by the simulated fleet, until another begins or practice data are removed.
 
     The fleet is wanted until ``active_until``; then it rests and its data stay. ``report`` is what the fleet last
-    told of itself, and what its next process goes on from.
+    told of itself, and what its next process goes on from. Since ``fix_asked_at`` it is to push its fixed candidate.
     """
 
+    scenario = models.CharField(max_length=20, default="refund-limit")
     started_at = models.DateTimeField()
     active_until = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True, blank=True, help_text="When its data were removed.")
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="When another began or its data were removed.")
+    fix_asked_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True, help_text="When the fleet last reported.")
     report = models.JSONField(default=dict, blank=True)
 
