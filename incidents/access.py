@@ -10,7 +10,7 @@ from accounts.actors import Actor
 from accounts.errors import NotFound
 from accounts.models import User
 from accounts.permissions import Permission, declare, require
-from incidents.models import Acknowledgement, Incident, Receipt
+from incidents.models import Acknowledgement, Cause, Incident, Receipt
 from incidents.models.incident import IncidentQuerySet
 from rollouts.access import get_deployment
 from rollouts.models import Deployment
@@ -78,6 +78,11 @@ def register() -> None:
             "url:api:answer_triage": Permission.RESPOND,
             "url:api:waive_containment": Permission.COMMAND,
             "url:api:resolve_incident": Permission.COMMAND,
+            "url:api:list_causes": Permission.VIEW,
+            "url:api:list_causes POST": Permission.RESPOND,  # the same path
+            "url:api:add_cause": Permission.RESPOND,
+            "url:api:change_cause": Permission.RESPOND,
+            "url:api:link_case": Permission.RESPOND,
             "url:api:document_incident": Permission.COMMAND,
             "url:api:reopen_incident": Permission.RESPOND,
             "url:api:list_receipts": Permission.VIEW,
@@ -129,6 +134,21 @@ def get_room(actor: Actor | None, ref: str) -> Incident:
     if incident is None:
         raise NotFound(f"There is no incident called {ref}.")
     return incident
+
+
+def get_cause(actor: Actor | None, ref: str, pk: int) -> Cause:
+    """The cause ``pk`` of the incident called ``ref``, withdrawn or not."""
+    require(actor, Permission.VIEW)
+    cause = (
+        Cause.objects.select_related("incident__deployment__bundle")
+        .filter(incident__ref=canonical_ref(ref) or "", pk=pk)
+        .first()
+        if pk < 2**63
+        else None
+    )
+    if cause is None:
+        raise NotFound(f"There is no cause {pk} in {ref}.")
+    return cause
 
 
 def find_deployment(actor: Actor | None, name: str) -> Deployment:

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from incidents import links
-from incidents.models import Incident, Receipt, TimelineEntry
+from incidents.models import Cause, Incident, Origin, Receipt, TimelineEntry
+from incidents.models.cause import surest_first
+from rollouts.models import RegressionCase
 
 Answer = dict[str, Any]
 
@@ -31,8 +33,34 @@ def incident(row: Incident) -> Answer:
 
 
 def whole_incident(row: Incident) -> Answer:
-    """One incident with its timeline, oldest entry first."""
-    return incident(row) | {"timeline": [entry(item) for item in row.timeline.order_by("sequence")]}
+    """One incident with its causes and its timeline, oldest entry first."""
+    causes = surest_first(row.causes.live().prefetch_related("cases__eval_set", "cases__replaced_by"))
+    return incident(row) | {
+        "origin": causes[0].origin if causes else Origin.UNKNOWN,
+        "causes": [cause(item) for item in causes],
+        "timeline": [entry(item) for item in row.timeline.order_by("sequence")],
+    }
+
+
+def cause(row: Cause) -> Answer:
+    """One cause with its cases; ``no_case`` and ``proof_waived`` are what a person said, null when nobody did."""
+    return {
+        "id": row.pk,
+        "origin": row.origin,
+        "confidence": row.confidence,
+        "note": row.note,
+        "at": moment(row.at),
+        "by": row.actor_label,
+        "withdrawn_at": moment(row.withdrawn_at),
+        "no_case": row.no_case_reason or None,
+        "proof_waived": row.proof_waived_reason or None,
+        "cases": [case(item) for item in row.cases.all() if not hasattr(item, "replaced_by")],
+    }
+
+
+def case(row: RegressionCase) -> Answer:
+    """One regression case, as a reference."""
+    return {"id": row.pk, "key": row.key, "title": row.title, "eval_set": row.eval_set.name, "check": row.check_kind}
 
 
 def entry(row: TimelineEntry) -> Answer:

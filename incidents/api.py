@@ -75,8 +75,10 @@ class ReasonIn(Strict):
 
 
 class ResolveIn(Strict):
-    origin: Short = Field(description="Where the failure came from, such as model_update; unknown is an answer.")
     resolution: Words = Field(description="What fixed it.")
+    origin: Short = Field("", description="A cause that is not named yet, such as model_update; unknown is an answer.")
+    confidence: Short = Field("", description="How sure that is: known (unless said), likely or possible")
+    no_case_reason: Words = Field("", description="Why each cause without a regression case gets none.")
 
 
 class DocumentIn(Strict):
@@ -203,8 +205,7 @@ def waive_containment(request: HttpRequest, ref: str, body: ReasonIn) -> Answer:
 def resolve_incident(request: HttpRequest, ref: str, body: ResolveIn) -> Answer:
     """Say that it is over. People only; refused with every exit that is unmet."""
     actor = actor_of(request)
-    incident = access.get_incident(actor, ref)
-    return shown(request, resolve.resolve(incident, actor=actor, origin=body.origin, resolution=body.resolution))
+    return shown(request, resolve.resolve(access.get_incident(actor, ref), actor=actor, **body.model_dump()))
 
 
 @router.post("/incidents/{ref}/document", response=Answer, url_name="document_incident")

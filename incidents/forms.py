@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from incidents.models import DetectionSource, Origin, Severity
+from incidents.models import Confidence, DetectionSource, Origin, Severity
 from incidents.operations.exits import REQUIRED_TEXTS
 from rollouts.models import Deployment
 
@@ -47,10 +47,29 @@ class DeclareForm(forms.Form):
     )
 
 
-class ResolveForm(forms.Form):
-    """Where it came from and what made it right."""
+class CauseForm(forms.Form):
+    """One origin, how sure we are of it, and what speaks for it."""
 
-    origin = forms.ChoiceField(choices=Origin.choices, label="Where it came from")
+    origin = forms.ChoiceField(
+        choices=Origin.choices, label="Where it came from", error_messages={"required": "Choose where it came from."}
+    )
+    confidence = forms.ChoiceField(choices=Confidence.choices, required=False, label="How sure we are")
+    note = forms.CharField(required=False, max_length=2_000, label="What speaks for it")
+
+
+class ResolveForm(forms.Form):
+    """What made it right; where nobody has named a cause yet, also that, and why there is no case."""
+
+    origin = forms.ChoiceField(
+        choices=[("", "As named above"), *Origin.choices], required=False, label="Where it came from"
+    )
+    confidence = forms.ChoiceField(choices=Confidence.choices, required=False, label="How sure we are")
+    no_case_reason = forms.CharField(
+        required=False,
+        max_length=2_000,
+        label="Why a cause without a case gets none",
+        help_text="Left empty, every cause needs its case.",
+    )
     resolution = forms.CharField(
         max_length=20_000,
         label="What makes it right",

@@ -68,6 +68,7 @@ ATTACKS: dict[str, dict[str, str]] = {
     "on_call_ends_after_start": {"to_at": "from_at"},
     # causes and postmortems
     "cause_once_per_origin": {},
+    "proof_is_waived_by_a_person": {"origin": "'permissions'", "proof_waived_reason": "'x'"},
     "no_case_is_said_by_a_person": {"origin": "'permissions'", "no_case_reason": "'x'", "no_case_by_id": "NULL"},
     "section_once_per_postmortem": {},
     "presence_once_per_person": {},

@@ -70,6 +70,7 @@ class Origin(models.TextChoices):
     PARTIAL_BUNDLE = "partial_bundle", "Partial bundle change"
     ALIAS_DRIFT = "alias_drift", "Alias drift"
     HOT_EDIT = "hot_edit", "Hot edit"
+    PROMPT_CHANGE = "prompt_change", "Prompt change"
     RETRIEVAL_CHANGE = "retrieval_change", "Retrieval or index change"
     PARAMETER_CHANGE = "parameter_change", "Parameter or default change"
     SERVING_ROUTE = "serving_route", "Serving route"
@@ -162,7 +163,6 @@ class Incident(models.Model):
     branch = models.CharField(max_length=8, choices=Branch, blank=True)
     diagnosis = models.CharField(max_length=20, choices=Diagnosis, default=Diagnosis.UNKNOWN)
     # Resolve
-    origin = models.CharField(max_length=24, choices=Origin, default=Origin.UNKNOWN)
     resolution = models.TextField(blank=True)
 
     # The steps: times are the truth, step and status follow from them.

@@ -27,7 +27,7 @@ def unmet(incident: Incident, step: str) -> list[str]:
     if step == Step.CONTAIN:
         return [*_harm_stopped(incident), *_legs(incident)]
     if step == Step.RESOLVE:
-        return [*_harm_stopped(incident), *_legs(incident), *_owed(incident)]
+        return [*_harm_stopped(incident), *_legs(incident), *_owed(incident), *_causes(incident)]
     if step == Step.DOCUMENT:
         return _document(incident)
     return []
@@ -92,6 +92,19 @@ def _owed(incident: Incident) -> list[str]:
     """An investigation may take its time: it is owed by the postmortem, and delays no resolving (R164)."""
     debts = incident.owed.filter(given_at=None).exclude(kind=Owed.Kind.INVESTIGATION)
     return [f"{text.rstrip('.')}." for text in debts.values_list("text", flat=True)]
+
+
+def _causes(incident: Incident) -> list[str]:
+    """Why it happened is said, and each cause leaves a case or a reason why it cannot (R145, R146)."""
+    causes = list(incident.causes.live())
+    if not causes:
+        return ["Say why it happened: name at least one cause."]
+    bare = {cause.pk for cause in incident.causes.live().without_case()}
+    return [
+        f"Make a case for {cause.get_origin_display().lower()}, or say why there can be none."
+        for cause in causes
+        if cause.pk in bare and not cause.no_case_reason
+    ]
 
 
 def _document(incident: Incident) -> list[str]:

@@ -82,7 +82,7 @@ def triage(visit: Visit) -> dict[str, Any]:
 def resolve(visit: Visit) -> dict[str, Any]:
     """The form that resolves."""
     incident = visit.incident
-    return {"form": ResolveForm(initial={"origin": incident.origin, "resolution": incident.resolution})}
+    return {"form": ResolveForm(initial={"resolution": incident.resolution}), "causes": list(incident.causes.live())}
 
 
 def document(visit: Visit) -> dict[str, Any]:

@@ -46,9 +46,15 @@ def last(room: Incident) -> TimelineEntry:
 
 
 def resolved(room: Incident) -> Incident:
-    """``room`` with its containment waived, resolved by somebody."""
+    """``room`` with its containment waived, resolved by somebody, its one cause without a case."""
     contain.waive(room, actor=person(), reason="nothing runs")
-    return resolve.resolve(room, actor=person(), origin="user_side", resolution="They stopped.")
+    return resolve.resolve(
+        room,
+        actor=person(),
+        origin="user_side",
+        resolution="They stopped.",
+        no_case_reason="Nothing of ours was wrong.",
+    )
 
 
 def written(room: Incident, actor: Actor) -> Incident:

@@ -58,7 +58,7 @@ def test_an_incident_has_exactly_the_members_of_the_contract(robot: Caller) -> N
     assert item["url"].endswith(f"/i/{room.ref}/")
     assert (item["alerts"], item["acknowledged_by"]) == (0, None)
     whole = robot.get(f"{LIST}/{room.ref}").json()
-    assert set(whole) == MEMBERS | {"timeline"}
+    assert set(whole) == MEMBERS | {"timeline", "causes", "origin"}
     assert set(whole["timeline"][0]) == {"at", "kind", "actor", "actor_kind", "text"}
     assert whole["timeline"][0]["actor_kind"] == "automation"
 
@@ -82,7 +82,7 @@ def test_a_ref_may_be_a_number_and_anything_else_is_not_found(robot: Caller) -> 
 def test_open_means_not_resolved(robot: Caller) -> None:
     stands, over = incident(), incident()
     contain.waive(over, actor=person(), reason="r")
-    resolve.resolve(over, actor=person(), origin="unknown", resolution="r")
+    resolve.resolve(over, actor=person(), origin="unknown", resolution="r", no_case_reason="c")
     assert [item["ref"] for item in robot.get(f"{LIST}?open=true").json()["items"]] == [stands.ref]
     assert [item["ref"] for item in robot.get(f"{LIST}?open=false").json()["items"]] == [over.ref]
     assert len(robot.get(LIST).json()["items"]) == 2
@@ -210,7 +210,7 @@ def test_the_whole_of_an_incident_can_be_worked_through_the_api(mara: Caller, ro
     assert (refused.status_code, refused.json()["reasons"]) == (409, ["Choose a branch."])
     done = robot.post(f"{at}/triage", {"rollback_answer": "not_help", "branch": "user", "close": True})
     assert done.json()["step"] == "contain"
-    fix = {"origin": "user_side", "resolution": "They stopped."}
+    fix = {"origin": "user_side", "resolution": "They stopped.", "no_case_reason": "Nothing of ours was wrong."}
     refused = mara.post(f"{at}/resolve", fix)
     assert refused.status_code == 409
     assert refused.json()["reasons"]
@@ -230,7 +230,7 @@ def test_triage_and_postmortem_are_skipped_with_a_reason(mara: Caller) -> None:
     mara.post(f"{at}/acknowledge")
     assert mara.post(f"{at}/triage", {"skip_reason": "clear"}).json()["step"] == "contain"
     mara.post(f"{at}/waive", {"reason": "r"})
-    mara.post(f"{at}/resolve", {"origin": "unknown", "resolution": "r"})
+    mara.post(f"{at}/resolve", {"origin": "unknown", "resolution": "r", "no_case_reason": "c"})
     assert mara.post(f"{at}/document", {"skip_reason": "a test"}).json()["step"] == "closed"
 
 

@@ -134,7 +134,7 @@ def test_resolving_frees_the_alerts_keys() -> None:
     room = resolved(room)
     alert.refresh_from_db()
     assert alert.closed_at is not None
-    assert (room.origin, room.status) == ("user_side", "resolved")
+    assert ([str(cause) for cause in room.causes.live()], room.status) == (["User side (known)"], "resolved")
     with pytest.raises(OperationRefused, match="resolved already"):
         resolve.resolve(room, actor=person(), origin="unknown", resolution="again")
 
@@ -144,9 +144,11 @@ def test_resolving_is_refused_with_every_exit_that_is_unmet() -> None:
     with pytest.raises(OperationRefused) as refusal:
         resolve.resolve(room, actor=person(), origin="hot_edit", resolution="r")
     reasons = refusal.value.details["reasons"]
-    assert len(reasons) == 2
+    assert len(reasons) == 3
     assert "waive containment" in reasons[0]
     assert reasons[1] == "Set the severity."
+    assert reasons[2] == "Make a case for hot edit, or say why there can be none."
+    assert not room.causes.exists()  # what was refused left nothing behind
 
 
 def test_resolving_is_refused_while_a_leg_is_open() -> None:

@@ -147,7 +147,7 @@ def test_what_needs_nobody_any_more_wakes_nobody(mara: User, meanwhile: str) -> 
         severity.set_severity(room, actor=person(), severity="SEV3")
     else:
         contain.waive(room, actor=person(), reason="r")
-        resolve.resolve(room, actor=person(), origin="unknown", resolution="r")
+        resolve.resolve(room, actor=person(), origin="unknown", resolution="r", no_case_reason="c")
     delivery.send_due()
     assert mail.outbox == []
     assert not Page.objects.exists(), "a page that never left must not stand there as sent"

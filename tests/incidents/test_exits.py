@@ -57,7 +57,7 @@ def test_the_next_order_leads_through_the_steps() -> None:
     assert exits.do_next(room).verb == "close triage"
     room = triage.close(room, actor=actor)
     assert exits.do_next(room).verb == "resolve"
-    room = resolve.resolve(room, actor=actor, origin="unknown", resolution="r")
+    room = resolve.resolve(room, actor=actor, origin="unknown", resolution="r", no_case_reason="c")
     assert exits.do_next(room).verb == "document"
     assert exits.do_next(written(room, actor)).verb == ""
 

@@ -84,7 +84,7 @@ def test_a_rollback_from_elsewhere_belongs_to_the_worst_then_newest_open_inciden
 def test_a_resolved_incident_is_not_reused(deployment: Deployment, committing: Any) -> None:
     old = incident(deployment)
     contain.waive(old, actor=person(), reason="nothing to stop")
-    resolve.resolve(old, actor=person(), origin="user_side", resolution="They stopped.")
+    resolve.resolve(old, actor=person(), origin="user_side", resolution="They stopped.", no_case_reason="Not ours.")
     with committing():
         rollback, _ = roll_back(deployment, actor=person())
     assert moves.incident_of("rollback", rollback.pk) != old.ref
@@ -231,7 +231,7 @@ def test_rolling_forward_leaves_a_resolved_incident_contained(deployment: Deploy
         for leg in rollback.legs.all():
             if not leg.is_closed:
                 legs.close(leg, actor=presser, state="done")
-    resolve.resolve(room, actor=presser, origin="hot_edit", resolution="Back on 2.0.0.")
+    resolve.resolve(room, actor=presser, origin="hot_edit", resolution="Back on 2.0.0.", no_case_reason="c")
     with committing():
         contain.roll_forward(room, actor=presser)
     room.refresh_from_db()

@@ -234,7 +234,12 @@ def test_resolve_and_document_say_what_is_missing_and_keep_what_was_written() ->
     assert "legs" in text(early)
     for leg in RollbackLeg.objects.filter(state="open"):
         browser.press(f"/i/{room.ref}/legs/{leg.kind}/", verb="done")
-    assert browser.press(f"/i/{room.ref}/resolve/close/", origin="hot_edit", resolution="Put back.").status_code == 302
+    fix = {"origin": "hot_edit", "resolution": "Put back."}
+    caseless = browser.press(f"/i/{room.ref}/resolve/close/", **fix)
+    assert caseless.status_code == 409
+    assert "Make a case for hot edit" in text(caseless)
+    fix["no_case_reason"] = "Nobody can type into prod any more."
+    assert browser.press(f"/i/{room.ref}/resolve/close/", **fix).status_code == 302
     missing = browser.press(f"/i/{room.ref}/postmortem/close/", root_cause="A hot edit.")
     assert missing.status_code == 422
     assert "A hot edit." in text(missing)

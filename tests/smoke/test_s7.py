@@ -226,7 +226,8 @@ def finish(story: Story, visitor: Visitor, ref: str) -> None:
     visitor.open(f"/i/{ref}/resolve/")
     visitor.press(
         f"/i/{ref}/resolve/close/",
-        origin="partial_bundle",
+        origin="prompt_change",
+        no_case_reason="The case follows with 2.2.0.",
         resolution="Rolled back to 2.0.3; 200 refused refunds went through.",
     )
     assert story.incidents()[0]["status"] == "resolved"

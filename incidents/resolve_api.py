@@ -1,0 +1,91 @@
+"""The JSON API of the Resolve step: causes, and the cases they leave behind. Each route calls one operation."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from ninja import Router, Status
+from pydantic import Field
+
+from accounts.errors import NotFound, OperationRefused
+from accounts.json_api import Strict, actor_of
+from incidents import access, answers
+from incidents.answers import Answer
+from incidents.api import Short, Words
+from incidents.models import Cause
+from incidents.models.cause import surest_first
+from incidents.operations import causes
+from rollouts.models import RegressionCase
+
+router = Router(tags=["incidents"])
+
+
+class CauseIn(Strict):
+    origin: Short = Field(description="Where the failure came from, such as model_update; unknown is an answer.")
+    confidence: Short = Field("known", description="known, likely or possible")
+    note: Words = Field("", description="What speaks for it.")
+
+
+class ChangeIn(Strict):
+    confidence: Short = Field("", description="known, likely or possible")
+    no_case_reason: Words = Field("", description="Why no case can be made for it.")
+    proof_waiver_reason: Words = Field("", description="Why its cases need not be proven.")
+    withdraw_reason: Words = Field("", description="What speaks against it; withdraws the cause.")
+
+
+class LinkIn(Strict):
+    case: int = Field(description="The id of a case of the same agent.")
+
+
+def shown(cause: Cause) -> Answer:
+    """The cause as it stands after an operation."""
+    return answers.cause(Cause.objects.prefetch_related("cases__eval_set", "cases__replaced_by").get(pk=cause.pk))
+
+
+@router.get("/incidents/{ref}/causes", response=Answer, url_name="list_causes")
+def list_causes(request: HttpRequest, ref: str) -> Answer:
+    """Why it happened, surest first; causes that were withdrawn come last."""
+    incident = access.get_incident(actor_of(request), ref)
+    found = surest_first(incident.causes.prefetch_related("cases__eval_set", "cases__replaced_by"))
+    found.sort(key=lambda cause: cause.withdrawn_at is not None)
+    return {"items": [answers.cause(cause) for cause in found]}
+
+
+@router.post("/incidents/{ref}/causes", response={201: Answer}, url_name="add_cause")
+def add_cause(request: HttpRequest, ref: str, body: CauseIn) -> Status[Answer]:
+    """Name a cause. People only."""
+    actor = actor_of(request)
+    made = causes.add(access.get_incident(actor, ref), actor=actor, **body.model_dump())
+    return Status(201, shown(made))
+
+
+@router.post("/incidents/{ref}/causes/{int:pk}", response=Answer, url_name="change_cause")
+def change_cause(request: HttpRequest, ref: str, pk: int, body: ChangeIn) -> Answer:
+    """Say one thing about a cause: how sure it is, why it has no case, why it needs no proof, or what speaks against
+    it. People only."""
+    actor = actor_of(request)
+    cause = access.get_cause(actor, ref, pk)
+    said = {name: text for name, text in body.model_dump().items() if text}
+    if len(said) != 1:
+        raise OperationRefused(
+            "Say one of confidence, no_case_reason, proof_waiver_reason and withdraw_reason.", status=422
+        )
+    ((name, text),) = said.items()
+    if name == "confidence":
+        return shown(causes.change_confidence(cause, actor=actor, confidence=text))
+    verbs = {
+        "no_case_reason": causes.no_case,
+        "proof_waiver_reason": causes.waive_proof,
+        "withdraw_reason": causes.withdraw,
+    }
+    return shown(verbs[name](cause, actor=actor, reason=text))
+
+
+@router.post("/incidents/{ref}/causes/{int:pk}/cases", response=Answer, url_name="link_case")
+def link_case(request: HttpRequest, ref: str, pk: int, body: LinkIn) -> Answer:
+    """Say that a case which exists already would have caught this cause."""
+    actor = actor_of(request)
+    cause = access.get_cause(actor, ref, pk)
+    case = RegressionCase.objects.select_related("eval_set__bundle").filter(pk=body.case).first()
+    if case is None:
+        raise NotFound(f"There is no case {body.case}.")
+    return shown(causes.link_case(cause, case, actor=actor))
