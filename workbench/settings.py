@@ -7,6 +7,7 @@ kombu's pgmq transport on that same database. Nothing else differs between a lap
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -256,6 +257,16 @@ else:  # no mail server named: messages are files a person can read
             "OPTIONS": {"file_path": str(VAR / "mail")},
         }
     }
+
+# -- Slack (docs/slack.md) -------------------------------------------------------------------------------------------
+SLACK_BOT_TOKEN = env_text("SLACK_BOT_TOKEN")  # empty: not connected, and everything says so
+SLACK_SIGNING_SECRET = env_text("SLACK_SIGNING_SECRET")
+SLACK_APP_TOKEN = env_text("SLACK_APP_TOKEN")  # Socket Mode, for installations Slack cannot reach
+SLACK_API_URL = env_text("SLACK_API_URL", "https://slack.com/api/").rstrip("/") + "/"
+SLACK_CHANNEL = env_text("SLACK_CHANNEL")
+SLACK_COMMAND = env_list("SLACK_COMMAND", "/incident")
+if SLACK_CHANNEL and not re.fullmatch(r"[CG][A-Z0-9]{2,19}", SLACK_CHANNEL):
+    raise ImproperlyConfigured(f"SLACK_CHANNEL must be a channel's id, such as C0123ABCD, not {SLACK_CHANNEL!r}.")
 
 # -- processes -----------------------------------------------------------------------------------------------------
 WEB_WORKERS = env_int("WEB_WORKERS", 1)

@@ -16,3 +16,4 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DATABASES["default"]["OPTIONS"] = {  # no pool: tests count and drop connections
     name: value for name, value in DATABASES["default"]["OPTIONS"].items() if name != "pool"
 } | {"options": "-c search_path=public,clock,pg_catalog"}
+SLACK_BOT_TOKEN = SLACK_SIGNING_SECRET = SLACK_APP_TOKEN = SLACK_CHANNEL = ""  # a test that wants Slack connects one

@@ -50,14 +50,26 @@ class DueRow(models.Model):
     class Meta:
         abstract = True
 
-    def fail(self, error: str, *, at: datetime, give_up_after: int = 8) -> None:
-        """Record a failed attempt and try again later (2, 4, 8 … seconds, at most 15 minutes)."""
+    def fail(
+        self,
+        error: str,
+        *,
+        at: datetime,
+        give_up_after: int | None = 8,
+        retry_after: float | None = None,
+        longest: float = 900,
+    ) -> None:
+        """Record a failed attempt and try again later: after 2, 4, 8 … seconds, at most ``longest``.
+
+        Never before ``retry_after`` seconds, where the other side named them. ``give_up_after=None``: never give up.
+        """
         self.error = error[:2000]
         self.claimed_until = None
-        if self.attempts >= give_up_after:
+        if give_up_after is not None and self.attempts >= give_up_after:
             self.given_up_at = at
         else:
-            self.due_at = at + timedelta(seconds=min(2**self.attempts, 900))
+            wait = min(2.0 ** min(self.attempts, 30), longest)
+            self.due_at = at + timedelta(seconds=max(wait, retry_after or 0))
         self.save(update_fields=["error", "claimed_until", "given_up_at", "due_at"])
 
     def finish(self, *, at: datetime) -> None:

@@ -7,7 +7,14 @@ from typing import Protocol
 
 
 class TransportError(Exception):
-    """The message did not leave; trying again later may help."""
+    """The message did not leave; trying again later may help.
+
+    ``retry_after``: seconds that the other side asked us to wait, where it did.
+    """
+
+    def __init__(self, sentence: str, *, retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)

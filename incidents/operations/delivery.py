@@ -51,7 +51,7 @@ def _drain(model: type[DueRow], send: Callable[[Any, datetime], None], at: datet
             try:
                 send(row, now)
             except TransportError as error:
-                row.fail(str(error), at=now)
+                row.fail(str(error), at=now, retry_after=error.retry_after)
             except Exception as error:  # a row that cannot be sent must not keep the others waiting
                 logger.exception("%s %s could not be sent", model.__name__, row.pk)
                 row.fail(f"{type(error).__name__}: {error}", at=now)
