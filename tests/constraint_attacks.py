@@ -79,6 +79,7 @@ ATTACKS: dict[str, dict[str, str]] = {
     "action_dropped_for_a_reason": {"dropped_at": "now()"},
     "action_ends_once": {"done_at": "now()", "dropped_at": "now()", "dropped_reason": "'x'"},
     "inference_fails_at_most_as_often_as_tried": {"failures": "3", "replays": "2"},
+    "fix_fails_at_most_as_often_as_tried": {"fixed_failures": "3", "fixed_replays": "2"},
     "variable_once_per_postmortem": {},
     "layer_once_per_postmortem": {},
     "escape_asked_once": {},

@@ -34,8 +34,12 @@ class InferenceRow(Edited):
     cue = models.TextField(blank=True, help_text="What it weighed wrongly, or lacked.")
     claimed_reasoning = models.TextField(blank=True, help_text="What the model said of itself: testimony.")
     evidenced_reasoning = models.TextField(blank=True, help_text="What its actions show: evidence.")
+    action = models.TextField(blank=True, help_text="What it did: tool calls and what they changed.")
+    authority = models.TextField(blank=True, help_text="By which credential and rule; can it be undone?")
     failures = models.PositiveIntegerField(null=True, blank=True, help_text="k of k in n replays.")
     replays = models.PositiveIntegerField(null=True, blank=True, help_text="n of k in n replays.")
+    fixed_failures = models.PositiveIntegerField(null=True, blank=True, help_text="k in n replays on the fix.")
+    fixed_replays = models.PositiveIntegerField(null=True, blank=True, help_text="n replays on the fix.")
     day = models.DateField(null=True, blank=True)
     trace_id = models.CharField(max_length=32, blank=True)
     span_id = models.CharField(max_length=16, blank=True)
@@ -48,6 +52,10 @@ class InferenceRow(Edited):
             models.CheckConstraint(
                 condition=models.Q(failures=None) | models.Q(replays__gte=models.F("failures")),
                 name="inference_fails_at_most_as_often_as_tried",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(fixed_failures=None) | models.Q(fixed_replays__gte=models.F("fixed_failures")),
+                name="fix_fails_at_most_as_often_as_tried",
             ),
         ]
 
@@ -110,15 +118,21 @@ class LayerFinding(Edited):
 
 
 class EscapeAnswer(Edited):
-    """One of the questions every rollback asks (R076), and what was answered."""
+    """One question about why it slipped through, and what was answered. Every rollback asks the first three (R076)."""
 
     class Question(models.TextChoices):
         CANARY = "canary", "Why did the canary miss it?"
         TESTS = "tests", "Why did the conformance tests pass?"
         CHANGE = "change", "Was the change right but badly communicated, or a spec error?"
+        WAVE = "wave", "Would a smaller wave or a longer bake have caught it?"
+        ALERTS = "alerts", "Why did no monitor tell sooner?"
+        PEOPLE = "people", "Who doubted it before, and why did that not count?"
+
+    #: Those a rollback cannot leave open.
+    OWED = (Question.CANARY, Question.TESTS, Question.CHANGE)
 
     class Verdict(models.TextChoices):
-        """For the last question; R150 makes the third a first-class outcome."""
+        """For the question of the change; R150 makes the third a first-class outcome."""
 
         RIGHT_BADLY_COMMUNICATED = "right_badly_communicated", "Right, but badly communicated"
         SPEC_ERROR = "spec_error", "Spec error"

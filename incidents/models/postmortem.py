@@ -30,6 +30,13 @@ class Postmortem(Edited):
 
     NOBODY = "nobody"
 
+    class Autonomy(models.TextChoices):
+        """What the agent may do alone from now on."""
+
+        KEEP = "keep", "Keep"
+        NARROW = "narrow", "Narrow"
+        DEMOTE = "demote", "Demote"
+
     incident = models.OneToOneField(Incident, models.PROTECT, related_name="postmortem")
     created_at = models.DateTimeField(default=clock.now)
     made_by = models.CharField(max_length=200, blank=True, help_text="Who made the change; nobody is an answer.")
@@ -38,6 +45,12 @@ class Postmortem(Edited):
     path = models.CharField(max_length=200, blank=True, help_text="How it got there: pull request, console, flag.")
     damage_rate_per_second = models.FloatField(null=True, blank=True)
     damage_unit = models.CharField(max_length=60, blank=True, help_text="What the rate counts: refunds, mails, EUR.")
+    blast_seconds = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="After so long the damage is more than can be borne; containing must be faster.",
+    )
+    autonomy = models.CharField(max_length=6, choices=Autonomy, blank=True)
 
     def __str__(self) -> str:
         return f"postmortem of {self.incident}"
@@ -56,6 +69,8 @@ class PostmortemSection(Edited):
         ROOT_CAUSE = "root_cause", "Root cause"
         RESOLUTION = "resolution", "Resolution"
         PREVENTION = "prevention", "Prevention"
+        DETECTION = "detection", "How it came to light, and what would have been faster"
+        SIDE_EFFECTS = "side_effects", "What is left behind, and who repairs it"
         CUSTOMERS = "customers", "What customers saw and were told"
         LESSONS = "lessons", "What went well, luck, surprises"
 
