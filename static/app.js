@@ -151,7 +151,11 @@
   // -- copy, drafts, theme ----------------------------------------------------------------------------------------
   on("click", async (e) => {
     const copy = e.target.closest?.("[data-copy]");
-    if (copy) { await navigator.clipboard?.writeText(copy.dataset.copy || $("code", copy.parentElement).textContent); say("Copied."); const word = copy.lastChild, old = word.textContent; word.textContent = " Copied"; setTimeout(() => { word.textContent = old; }, 1500); }
+    if (!copy) return;
+    const code = $("code", copy.parentElement);
+    try { await navigator.clipboard.writeText(copy.dataset.copy || code.textContent); }
+    catch { if (code) getSelection().selectAllChildren(code); say("Selected. Copy it with your keyboard."); return; } // no clipboard without https
+    say("Copied."); const word = copy.lastChild; word.textContent = " Copied"; setTimeout(() => { word.textContent = " Copy"; }, 1500);
   });
   const draftKey = (box) => `draft:${box.dataset.draft}`;
   const store = (act) => { try { return act(localStorage); } catch { return null; } };

@@ -43,12 +43,19 @@ def issue_token(
 
 
 @transaction.atomic
-def issue_resolver_key(name: str, environment: str, *, issuer: User, actor: Actor) -> tuple[ResolverKey, str]:
+def issue_resolver_key(
+    name: str, environment: str, *, issuer: User, actor: Actor, expires_at: datetime | None = None
+) -> tuple[ResolverKey, str]:
     """A new resolver key for one environment and its secret, which is shown this once."""
     require(actor, Permission.ADMIN)
     secret = new_secret("lgr")
     key = ResolverKey.objects.create(
-        name=name, environment=environment, issued_by=issuer, digest=digest_of(secret), hint=hint_of(secret)
+        name=name,
+        environment=environment,
+        issued_by=issuer,
+        expires_at=expires_at,
+        digest=digest_of(secret),
+        hint=hint_of(secret),
     )
     audit.record(actor, "issue resolver key", name, data={"environment": environment})
     return key, secret

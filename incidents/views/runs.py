@@ -36,14 +36,25 @@ class Line:
 def run(request: ActorRequest, ref: str, day: str, trace_id: str) -> HttpResponse:
     """Every call of one trace, in the order they began."""
     incident = get_room(request.actor, ref)
+    context = {"incident": incident, "trace_id": trace_id, "spans": lines(found(day, trace_id))}
+    return show(request, "incidents/run.html", context)
+
+
+@require_safe
+def run_alone(request: ActorRequest, day: str, trace_id: str) -> HttpResponse:
+    """The same outside any room."""
+    return show(request, "incidents/run.html", {"trace_id": trace_id, "spans": lines(found(day, trace_id))})
+
+
+def found(day: str, trace_id: str) -> list[Invocation]:
+    """The spans of a trace; 404 when there are none."""
     try:
         spans = spans_of(date.fromisoformat(day), trace_id)
     except ValueError:
         raise Http404 from None
     if not spans:
         raise Http404
-    context = {"incident": incident, "trace_id": trace_id, "spans": lines(spans)}
-    return show(request, "incidents/run.html", context)
+    return spans
 
 
 def lines(spans: list[Invocation]) -> list[Line]:

@@ -10,23 +10,16 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.actors import Actor
 from accounts.clock import now
 from accounts.errors import OperationRefused
 from accounts.forms import InviteForm, TokenForm
-from accounts.http import Rights, show
+from accounts.http import show
 from accounts.middleware import ActorRequest
 from accounts.models import ApiToken, ResolverKey, SiteRole, User
 from accounts.operations import keys
 from accounts.operations import people as persons
 from incidents.models import Integration, Receipt
-
-
-def acting(request: ActorRequest) -> Actor:
-    """Who asks; these doors let nobody else in."""
-    if request.actor is None:
-        raise OperationRefused("Sign in first.", status=403)
-    return request.actor
+from incidents.views.frame_of_settings import acting, common
 
 
 @require_safe
@@ -122,8 +115,3 @@ def integrations(request: ActorRequest) -> HttpResponse:
     found = Integration.objects.annotate(heard_at=Subquery(newest)).order_by("revoked_at", "source", "pk")
     context = {"integrations": list(found[:200]), "tab": "integrations", "base": request.build_absolute_uri("/")[:-1]}
     return show(request, "settings/integrations.html", context | common(request))
-
-
-def common(request: ActorRequest) -> dict[str, Any]:
-    """What every tab needs."""
-    return {"may": Rights(request.actor), "site_roles": SiteRole.values, "at": now()}
