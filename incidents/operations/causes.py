@@ -143,7 +143,7 @@ def waive_proof(cause: Cause, *, actor: Actor, reason: str, at: datetime | None 
 
 def cases_of(incident: Incident) -> list[RegressionCase]:
     """The cases made in this incident's room, without those that a better one replaced."""
-    return list(RegressionCase.objects.filter(incident_ref=incident.ref, replaced_by=None))
+    return list(RegressionCase.objects.filter(incident_ref=incident.ref, replaced_by=None).select_related("eval_set"))
 
 
 def _lock(cause: Cause, actor: Actor) -> Cause:

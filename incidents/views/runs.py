@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -13,11 +12,10 @@ from django.views.decorators.http import require_safe
 from accounts.http import show
 from accounts.middleware import ActorRequest
 from incidents.access import get_room
+from incidents.secrets import shown
 from rollouts.models import Invocation
 from rollouts.telemetry.questions import spans_of
 
-#: Attributes whose names promise a secret are shown as set, never as what they are.
-SECRET = re.compile(r"pass(word|wd)?|secret|token$|api[_.-]?key|authorization|cookie|credential", re.IGNORECASE)
 DEEPEST = 6  # indentation stops here, the order goes on
 
 
@@ -69,9 +67,6 @@ def lines(spans: list[Invocation]) -> list[Line]:
         depths[span.span_id] = depth
         start = (span.at - began).total_seconds() / whole * 100
         width = max((span.duration_ms or 0) / 1000 / whole * 100, 0.6)
-        attributes = sorted(
-            (str(name), "set, not shown" if SECRET.search(str(name)) else value)
-            for name, value in dict(span.attributes).items()
-        )
+        attributes = sorted((str(name), shown(str(name), value)) for name, value in dict(span.attributes).items())
         found.append(Line(span, depth, f"{start:.1f}", f"{min(width, 100 - start):.1f}", attributes))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
 import pytest
@@ -20,6 +21,7 @@ from tests.factories.accounts import machine, person, token
 from tests.factories.incidents import incident, last, resolved, someone, written
 from tests.factories.regression_cases import case
 from tests.factories.rollouts import deployment, running
+from tests.incidents.test_making_cases import TRACE, refused_refund
 
 pytestmark = pytest.mark.django_db
 
@@ -211,3 +213,30 @@ def test_a_refused_resolve_names_every_reason(mara: Caller) -> None:
         "Stop the harm: roll back or stop the agent, or waive containment with a reason.",
         "Say why it happened: name at least one cause.",
     ]
+
+
+def test_cases_through_the_api(mara: Caller, noon: datetime) -> None:
+    room = incident(running("1.0.0", "2.0.0"))
+    refused_refund(noon)
+    at = f"/api/v1/incidents/{room.ref}/cases"
+    asked = {"day": noon.date().isoformat(), "trace_id": TRACE}
+    first, again = mara.post(at, asked), mara.post(at, asked)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    cause = mara.post(f"/api/v1/incidents/{room.ref}/causes", {"origin": "hot_edit"}).json()
+    whole = {
+        "title": "Polite",
+        "inputs": {"messages": "Hi"},
+        "check": {"kind": "rubric", "body": {"text": "Polite."}},
+        "bad_version": "2.0.0",
+        "covers": [cause["id"]],
+    }
+    made = mara.post(at, whole)
+    assert (made.status_code, made.json()["check"]) == (201, "rubric")
+    assert mara.post(at, whole | {"bad_version": "9.9.9"}).status_code == 404
+    assert mara.post(at, whole | {"covers": [99_999]}).status_code == 404
+    assert mara.post(at, {"title": "Polite"}).status_code == 422
+    assert mara.post(at, {"day": "2026-01-01", "trace_id": TRACE}).status_code == 404
+    assert {item["title"] for item in mara.get(at).json()["items"]} == {"get_order: refund_over_limit", "Polite"}
+    (told,) = mara.get(f"/api/v1/incidents/{room.ref}/causes").json()["items"]
+    assert len(told["cases"]) == 2
