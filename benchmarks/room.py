@@ -30,12 +30,13 @@ def main() -> None:
     from rollouts.models import Deployment
     from rollouts.operations.promote import promote
     from rollouts.operations.push import push
-    from rollouts.practice.bundles import ENVIRONMENT, KEY, VERSIONS
+    from rollouts.practice.bundles import BAD, GOOD, KEY, VERSIONS
+    from rollouts.practice.spans import ENVIRONMENT
 
     person = User.objects.create_user("bench@example.com", name="Bench", roles=[SiteRole.ADMIN])
     actor = Actor.of_user(person)
-    for body in VERSIONS.values():
-        version, _ = push(KEY, body, actor=actor)
+    for label in (GOOD, BAD):
+        version, _ = push(KEY, VERSIONS[label], actor=actor)
         deployment = Deployment.objects.get(bundle__key=KEY, environment=ENVIRONMENT)
         expires = clock.now() + timedelta(days=1)
         promote(deployment, version, actor=actor, waiver_reason="A benchmark.", waiver_expires_at=expires)

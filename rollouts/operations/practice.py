@@ -1,9 +1,8 @@
-"""Practice: starting the simulated fleet, hearing from it, letting it rest, and taking away what it left."""
+"""Practice: starting a scenario, hearing from its fleet, letting it rest, and taking away what it left."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,65 +10,48 @@ from django.db import connection, transaction
 
 from accounts import clock
 from accounts.actors import Actor
-from accounts.errors import OperationRefused
+from accounts.errors import NotFound, OperationRefused
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from rollouts import signals
-from rollouts.models import Agent, AgentRun, Environment, Invocation, PracticeRun
+from rollouts.models import Agent, AgentRun, Environment, Invocation, PracticeRun, Stop
 from rollouts.operations import epoch
-from rollouts.practice.bundles import BAD, KEY
-from rollouts.practice.monitor import THRESHOLD
+from rollouts.practice.scenarios import FIRST, SCENARIOS, Scenario
+from rollouts.practice.spans import ENVIRONMENT
+from rollouts.practice.status import PracticeStatus, describe, is_over
 
 #: How long the fleet lives before it rests; starting its process or waking it gives it as long again.
 ACTIVE = timedelta(minutes=30)
-#: A fleet that has not reported for this long is not running.
-SILENT = timedelta(seconds=15)
 REPORT_LIMIT = 64 * 1024
 PRACTICE_LOCK = 0x1A57_0003
 
 
-@dataclass(frozen=True, slots=True)
-class PracticeStatus:
-    """What the banner says. ``state`` ∈ starting, running, resting, silent; ``rate`` is the refund success now."""
-
-    state: str
-    sentence: str
-    rate: float | None
-    threshold: float
-    window_seconds: float | None
-    firing: bool
-    bad_instances: int
-    queued: int
-    retried: int
-    retried_refunded: int
-    started_at: datetime
-    active_until: datetime
-
-    @property
-    def is_resting(self) -> bool:
-        return self.state == "resting"
-
-    @property
-    def is_awake(self) -> bool:
-        return self.state in {"starting", "running"}
-
-
 @transaction.atomic
-def begin(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
-    """Start a run, or wake the one that rests. Refused where ``customer-service`` is a real agent."""
+def begin(*, actor: Actor, scenario: str = "", at: datetime | None = None) -> PracticeRun:
+    """Start a scenario, or wake the one that rests; without a name the one that rests, else the first.
+
+    Refused while another is awake, where its agent is a real one, and while that agent is stopped.
+    """
     require(actor, Permission.ADMIN)
     at = at or clock.now()
     _lock()
     run = PracticeRun.objects.filter(ended_at=None).first()
-    if run is not None:
+    wanted = _known(scenario or (run.scenario if run else FIRST.name))
+    if run is not None and run.scenario == wanted.name and not (scenario and is_over(run)):
         return _wake(run, at)
+    if run is not None:
+        if at < run.active_until and not is_over(run):
+            raise OperationRefused(f"{_known(run.scenario).title} is running. Stop it first; what it made stays.")
+        run.ended_at = max(at, run.started_at)
+        run.save(update_fields=["ended_at"])
     agent, made = Agent.objects.get_or_create(
-        slug=KEY, defaults={"created_at": at, "practice": True, "description": "Simulated, for practice."}
+        slug=wanted.agent, defaults={"created_at": at, "practice": True, "description": "Simulated, for practice."}
     )
     if not made and not agent.practice:
-        raise OperationRefused(f"Practice needs an agent called {KEY}, and here that is a real one.")
-    run = PracticeRun.objects.create(started_at=at, active_until=at + ACTIVE)
-    audit.record(actor, "start practice", KEY, at=at)
+        raise OperationRefused(f"Practice needs an agent called {wanted.agent}, and here that is a real one.")
+    _nothing_stopped(wanted)
+    run = PracticeRun.objects.create(scenario=wanted.name, started_at=at, active_until=at + ACTIVE)
+    audit.record(actor, "start practice", wanted.name, at=at)
     return run
 
 
@@ -96,7 +78,28 @@ def rest(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
     if run.active_until > at:
         run.active_until = at
         run.save(update_fields=["active_until"])
-        audit.record(actor, "rest practice", KEY, at=at)
+        audit.record(actor, "rest practice", run.scenario, at=at)
+    return run
+
+
+@transaction.atomic
+def push_fix(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
+    """Have the fleet push its fixed candidate with the cases that prove it, and wake it for that."""
+    require(actor, Permission.ADMIN)
+    at = at or clock.now()
+    run = PracticeRun.objects.select_for_update(no_key=True).filter(ended_at=None).first()
+    if run is None:
+        raise OperationRefused("No scenario is running; start one first.")
+    wanted = _known(run.scenario)
+    if not wanted.fixes:
+        raise OperationRefused(f"{wanted.title} has no fix to push: nothing of ours is wrong.")
+    if not run.report.get("has_fired"):
+        raise OperationRefused("Nothing is wrong yet: the fix is pushed once its monitor has raised the alert.")
+    if run.fix_asked_at is None:
+        run.fix_asked_at = at
+        audit.record(actor, "push the practice fix", wanted.name, at=at)
+    run.active_until = max(run.active_until, at + ACTIVE)
+    run.save(update_fields=["fix_asked_at", "active_until"])
     return run
 
 
@@ -104,7 +107,7 @@ def rest(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
 def report(run: int | None, told: dict[str, Any], *, actor: Actor, at: datetime | None = None) -> dict[str, Any]:
     """What the fleet tells of itself (``run`` None while idle), answered by whether it is wanted and what it last told.
 
-    ``{"run": number or null, "wanted": bool, "report": {…}}``
+    ``{"run": number or null, "wanted": bool, "report": {…}, "scenario": name, "wishes": ["fix"]}``
     """
     require(actor, Permission.PUSH)
     at = at or clock.now()
@@ -119,8 +122,16 @@ def report(run: int | None, told: dict[str, Any], *, actor: Actor, at: datetime 
     present.seen_at = at
     if run == present.pk:
         present.report = told
-    present.save(update_fields=["seen_at", "report"])
-    return {"run": present.pk, "wanted": at < present.active_until, "report": present.report}
+        if is_over(present):
+            present.active_until = min(present.active_until, max(at, present.started_at))
+    present.save(update_fields=["seen_at", "report", "active_until"])
+    return {
+        "run": present.pk,
+        "wanted": at < present.active_until,
+        "report": present.report,
+        "scenario": present.scenario,
+        "wishes": ["fix"] if present.fix_asked_at else [],
+    }
 
 
 @transaction.atomic
@@ -155,71 +166,41 @@ def remove(*, actor: Actor, at: datetime | None = None) -> dict[str, int]:
     with connection.cursor() as cursor:  # a table nobody thought of refuses here, not at the commit
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-    audit.record(actor, "remove practice data", KEY, data=taken, at=at)
+    audit.record(actor, "remove practice data", ", ".join(agent.slug for agent in agents), data=taken, at=at)
     return taken
 
 
 def status(at: datetime | None = None) -> PracticeStatus | None:
     """What the banner says; None where there is no practice data."""
     run = PracticeRun.objects.filter(ended_at=None).first()
-    return _describe(run, at or clock.now()) if run is not None else None
+    return describe(run, at or clock.now()) if run is not None else None
 
 
 def may_start() -> bool:
-    """Whether there is no practice now, and the name it needs is free."""
-    return not PracticeRun.objects.filter(ended_at=None).exists() and not Agent.objects.filter(slug=KEY).exists()
-
-
-def _describe(run: PracticeRun, at: datetime) -> PracticeStatus:
-    told: dict[str, Any] = run.report
-    counts = told.get("counts") or {}
-    state = "running"
-    if at >= run.active_until:
-        state = "resting"
-    elif run.seen_at is None:
-        state = "starting" if at - run.started_at < SILENT else "silent"
-    elif at - run.seen_at > SILENT:
-        state = "silent"
-    facts: dict[str, Any] = {
-        "rate": told.get("rate"),
-        "window_seconds": told.get("window_seconds"),
-        "firing": bool(told.get("firing_since")),
-        "bad_instances": int((told.get("versions") or {}).get(BAD, 0)),
-        "queued": int(told.get("queued") or 0),
-        "retried": int(counts.get("retried") or 0),
-        "retried_refunded": int(counts.get("retried_refunded") or 0),
-    }
-    return PracticeStatus(
-        state=state,
-        sentence=_sentence(state, str(told.get("phase") or ""), facts),
-        threshold=THRESHOLD,
-        started_at=run.started_at,
-        active_until=run.active_until,
-        **facts,
+    """Whether there is no practice now, and the name that the first scenario needs is free."""
+    return (
+        not PracticeRun.objects.filter(ended_at=None).exists() and not Agent.objects.filter(slug=FIRST.agent).exists()
     )
 
 
-def _sentence(state: str, phase: str, facts: dict[str, Any]) -> str:
-    rate = facts["rate"]
-    percent = "" if rate is None else f"{rate * 100:.0f} %"
-    if state == "resting":
-        return "The simulated fleet rests; what it left stays until you remove it."
-    if state == "silent":
-        return "The simulated fleet does not answer; make run starts it."
-    if state == "starting" or not phase or phase == "setup":
-        return "Twenty simulated agents are starting. Nothing here is real."
-    if phase != "released":
-        now = f" Refund success {percent}." if percent else ""
-        return f"Twenty simulated agents answer customers; a new version goes live within a minute.{now}"
-    if not percent:
-        return "The simulated agents hand every refund to a human: nothing to measure."
-    if facts["bad_instances"]:
-        what = "Open the incident and roll back." if facts["firing"] else "Its monitor will raise an alert."
-        return f"The simulated agent refuses refunds: success {percent}, {facts['queued']} wait. {what}"
-    if facts["retried"]:
-        went = f"{facts['retried_refunded']} of {facts['retried']} refused refunds, tried again, have gone through."
-        return f"Refund success {percent}{' and recovering' if facts['firing'] else ''}. {went}"
-    return f"Twenty simulated agents answer customers. Refund success {percent}."
+def _known(name: str) -> Scenario:
+    found = SCENARIOS.get(name)
+    if found is None:
+        raise NotFound(f"There is no scenario called {name}; there are {', '.join(SCENARIOS)}.")
+    return found
+
+
+def _nothing_stopped(scenario: Scenario) -> None:
+    """While its agent is stopped, nothing could go wrong in it."""
+    engaged = Stop.objects.filter(
+        kill_switch__deployment__bundle__agent__slug=scenario.agent,
+        kill_switch__deployment__environment_id=ENVIRONMENT,
+        released_at=None,
+    ).first()
+    if engaged is not None:
+        raise OperationRefused(
+            f"{scenario.key} is stopped ({engaged.kill_switch.scope}). Release it first; then the scenario can start."
+        )
 
 
 def _lock() -> None:
@@ -241,6 +222,7 @@ def _remove_telemetry(keys: list[str]) -> int:
 
 def _sweep(ended: PracticeRun, at: datetime) -> None:
     """Spans that were on their way while their agent was removed."""
-    lately = ended.ended_at is not None and at - ended.ended_at < timedelta(minutes=1)
-    if lately and not Agent.objects.filter(slug=KEY).exists():
-        _remove_telemetry([KEY])
+    if ended.ended_at is not None and at - ended.ended_at < timedelta(minutes=1):
+        known = set(Agent.objects.values_list("slug", flat=True))
+        keys = [key for each in SCENARIOS.values() if each.agent not in known for key in (each.key, each.others) if key]
+        _remove_telemetry(keys)

@@ -1,35 +1,23 @@
-"""What one instance does with a customer, given only the bundle it last resolved. Pure.
+"""What one refund agent does with a customer, given only the bundle it last resolved. Pure.
 
-The model is simulated by the least that depends on the prompt: it reads there how much it may refund.
+The model is simulated by the least that depends on the prompt: it reads there how much it may refund, and whether a
+refund that was approved before is an exception.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
 
 from rollouts.practice.refunds import Order, Refusal, issue_refund
+from rollouts.practice.resolved import Bundle
+from rollouts.practice.spans import Call, Trace
 
 TOOL = "issue_refund"
 _LIMIT = re.compile(r"refund of up to\s+\$\s?([\d,]+(?:\.\d+)?)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """What an instance keeps of the object flag it resolved."""
-
-    enabled: bool
-    fallback: str
-    number: int | None = None
-    label: str = ""
-    digest: str = ""
-    model: str = ""
-    provider: str = ""
-    limit: float | None = None
-    may_refund: bool = False
+_EXCEPTION = re.compile(r"pre-approved refund[^.]*?at most\s+\$\s?([\d,]+(?:\.\d+)?)", re.IGNORECASE)
 
 
 class Outcome(StrEnum):
@@ -42,51 +30,73 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One customer served, by which bundle."""
+    """One customer served, by which bundle; ``authorised`` is what it told the desk that it may refund."""
 
     order: Order
     outcome: Outcome
     bundle: Bundle
     refusal: Refusal | None = None
     says: str = ""
-    retry: bool = False
+    authorised: float = 0.0
 
 
-def read(value: Mapping[str, Any]) -> Bundle:
-    """The object flag's ``value``, as far as this agent needs it; an off-state when it is one."""
-    if value.get("enabled") is not True:
-        return Bundle(enabled=False, fallback=str(value.get("fallback") or "To a human"))
-    version, model = value.get("version") or {}, value.get("model") or {}
-    tools = {tool.get("name") for tool in value.get("tools") or [] if isinstance(tool, dict)}
-    stated = _LIMIT.search(str((value.get("prompt") or {}).get("text", "")))
-    return Bundle(
-        enabled=True,
-        fallback="To a human",
-        number=version.get("number"),
-        label=str(version.get("label", "")),
-        digest=str(version.get("digest", "")),
-        model=str(model.get("snapshot", "")),
-        provider=str(model.get("provider", "")),
-        limit=float(stated[1].replace(",", "")) if stated else None,
-        may_refund=TOOL in tools and value.get("writes_enabled") is not False,
-    )
+@lru_cache(maxsize=32)
+def limits(text: str) -> tuple[float | None, float]:
+    """What a prompt grants: (up to how much, up to how much of a refund that was approved before)."""
+    stated, exception = _LIMIT.search(text), _EXCEPTION.search(text)
+    return dollars(stated) if stated else None, dollars(exception) if exception else 0.0
 
 
-def serve(bundle: Bundle, order: Order, *, retry: bool = False) -> Answer:
-    """One refund asked of an instance that runs ``bundle``.
+def dollars(found: re.Match[str]) -> float:
+    return float(found[1].replace(",", ""))
 
-    Stopped, without its tool, or with a prompt that grants nothing, it hands the customer to a human.
-    """
-    if not bundle.enabled or not bundle.may_refund or bundle.limit is None:
-        return Answer(order, Outcome.HANDED_OVER, bundle, says=bundle.fallback, retry=retry)
-    refusal = issue_refund(order.amount, bundle.limit)
-    if refusal is None:
-        return Answer(order, Outcome.REFUNDED, bundle, says=f"I have refunded ${order.amount}.00.", retry=retry)
-    return Answer(
-        order,
-        Outcome.REFUSED,
-        bundle,
-        refusal=refusal,
-        says=f"I cannot refund ${order.amount}.00 myself; I have passed it on.",
-        retry=retry,
+
+def may_refund(bundle: Bundle) -> bool:
+    """Stopped, without its tool, or with a prompt that grants nothing, it hands every customer to a human."""
+    return bundle.may_call(TOOL) and limits(bundle.text)[0] is not None
+
+
+def serve(bundle: Bundle, order: Order) -> Answer:
+    """One refund asked of an instance that runs ``bundle``."""
+    limit, exception = limits(bundle.text)
+    if limit is None or not may_refund(bundle):
+        return Answer(order, Outcome.HANDED_OVER, bundle, says=bundle.fallback)
+    authorised = max(limit, min(order.approved, exception))
+    refusal = issue_refund(order.amount, authorised)
+    outcome = Outcome.REFUNDED if refusal is None else Outcome.REFUSED
+    says = f"I have refunded ${order.amount}.00."
+    if refusal is not None:
+        says = f"I cannot refund ${order.amount}.00 myself; I have passed it on."
+    return Answer(order, outcome, bundle, refusal, says, authorised)
+
+
+def trace(answer: Answer) -> Trace:
+    """What is seen of it from outside."""
+    order, refusal = answer.order, answer.refusal
+    calls: list[Call] = []
+    if answer.outcome != Outcome.HANDED_OVER:
+        arguments = {
+            "order_id": order.id,
+            "amount": order.amount,
+            "currency": "USD",
+            "authorised_up_to": answer.authorised,
+            "reason": order.reason,
+        }
+        why = f"refused: ${order.amount} is over what the agent may authorise (${answer.authorised:.0f})"
+        result = {"refused": str(refusal)} if refusal else {"refunded": True}
+        calls.append(Call(TOOL, arguments, result, str(refusal or ""), why if refusal else ""))
+    return Trace(
+        bundle=answer.bundle,
+        conversation=order.conversation,
+        says=answer.says,
+        good={Outcome.REFUNDED: True, Outcome.REFUSED: False}.get(answer.outcome),
+        outcome=answer.outcome.value,
+        facts={
+            "refund.outcome": answer.outcome.value,
+            "refund.amount": order.amount,
+            **({"refund.approved": order.approved} if order.approved else {}),
+        },
+        error_type=str(refusal or ""),
+        message=answer.says if refusal else "",
+        calls=tuple(calls),
     )

@@ -1,12 +1,11 @@
-"""The two versions of ``customer-service`` that the fleet ships: the second lowers one number in the prompt."""
+"""The versions of ``customer-service``: the second lowers one number in the prompt, the third adds an exception."""
 
 from __future__ import annotations
 
 from typing import Any
 
 KEY = "customer-service"
-ENVIRONMENT = "prod"
-GOOD, BAD = "2.0.3", "2.1.0"
+GOOD, BAD, FIX = "2.0.3", "2.1.0", "2.2.0"
 
 PROMPT = """\
 You are the customer service agent of Halden Home, a shop for furniture and kitchenware.
@@ -20,11 +19,16 @@ You are the customer service agent of Halden Home, a shop for furniture and kitc
 - Customers may return any article within 30 days, and at any time when it arrived damaged.
 - You may authorise a refund of up to ${limit} yourself: call issue_refund with the order, the amount in
   dollars and {limit} as authorised_up_to.
-- For a higher refund, tell the customer that it has been passed on, and how long that takes.
+{exception}- For a higher refund, tell the customer that it has been passed on, and how long that takes.
 - Never promise a refund before issue_refund has confirmed it.
 
 # Handing over
 Hand over to a human colleague when the customer asks for one, is in distress, or mentions a lawyer or the press.
+"""
+#: What 2.1.0 lacked: right policy, without a way for those who had been promised more.
+EXCEPTION = """\
+- Exception: when look_up_order shows a pre-approved refund, you may authorise up to that amount, at most $500:
+  call issue_refund with it as authorised_up_to.
 """
 FEW_SHOTS = [
     {
@@ -65,11 +69,11 @@ LOOK_UP_ORDER = {
 }
 
 
-def body(label: str, limit: int, metadata: dict[str, Any]) -> dict[str, Any]:
-    """A pushed body; versions differ in the limit and in who made them why."""
+def body(label: str, limit: int, metadata: dict[str, Any], exception: str = "") -> dict[str, Any]:
+    """A pushed body; versions differ in the limit, in its exception, and in who made them why."""
     return {
         "label": label,
-        "prompt": {"text": PROMPT.format(limit=limit), "few_shots": FEW_SHOTS},
+        "prompt": {"text": PROMPT.format(limit=limit, exception=exception), "few_shots": FEW_SHOTS},
         "model": {
             "provider": "openai",
             "snapshot": "gpt-4.1-2025-04-14",
@@ -114,5 +118,21 @@ VERSIONS: dict[str, dict[str, Any]] = {
                 "threshold": 0.95,
             },
         },
+    ),
+    FIX: body(
+        FIX,
+        100,
+        {
+            "author": "Ines Okafor",
+            "reviewer": "Tomas Lindqvist",
+            "commit": "5c90aa17",
+            "eval_set": "golden",
+            "change": {
+                "what": "Keep the limit of $100; pre-approved refunds up to $500 are an exception.",
+                "expect": "Refund success above 95 % under the new limit",
+                "threshold": 0.95,
+            },
+        },
+        EXCEPTION,
     ),
 }

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from rollouts.practice.bundles import ENVIRONMENT, KEY
+from rollouts.practice.spans import ENVIRONMENT
 
 #: The variable that hands the process its keys: JSON of :class:`Keys`.
 VARIABLE = "LASTGOOD_PRACTICE"
@@ -39,6 +39,9 @@ class Pace:
     repeat: float = 30.0  # a firing alert is sent again
     customers: float = 24.0  # per second, over the whole fleet
     retries: float = 25.0  # per second, while refused refunds wait
+    outside: float = 12.0  # after the turn, until something outside changes
+    mended: float = 45.0  # after it was fenced off, until what failed outside is mended
+    over: float = 600.0  # after recovery; then the scenario has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +82,25 @@ class Doors:
         """Tell how the fleet is; the answer says whether it is wanted, and what it last told."""
         return await self._ask("POST", "/api/v1/practice/report", json={"run": run, "report": dict(report)})
 
-    async def deployment(self) -> dict[str, Any]:
-        return await self._ask("GET", f"/api/v1/deployments/{KEY}/{ENVIRONMENT}")
+    async def deployment(self, key: str) -> dict[str, Any]:
+        return await self._ask("GET", f"/api/v1/deployments/{key}/{ENVIRONMENT}")
 
-    async def push(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def push(self, key: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The version; the same body again is the same version."""
-        return await self._ask("POST", f"/api/v1/bundles/{KEY}/versions", json=dict(body))
+        return await self._ask("POST", f"/api/v1/bundles/{key}/versions", json=dict(body))
 
-    async def promote(self, number: int) -> None:
+    async def promote(self, key: str, number: int) -> None:
         waiver = {
-            "reason": "Practice: this fleet has no eval runner, its gates have no results.",
+            "reason": "Practice: a simulated pipeline promotes without running its gates.",
             "expires_at": (datetime.now(UTC) + timedelta(days=30)).isoformat(),
         }
         await self._ask(
-            "POST", f"/api/v1/deployments/{KEY}/{ENVIRONMENT}/promote", json={"number": number, "waiver": waiver}
+            "POST", f"/api/v1/deployments/{key}/{ENVIRONMENT}/promote", json={"number": number, "waiver": waiver}
         )
 
-    async def resolve(self, instance: str, region: str, etag: str) -> tuple[dict[str, Any] | None, str]:
+    async def resolve(self, key: str, instance: str, region: str, etag: str) -> tuple[dict[str, Any] | None, str]:
         """What this instance should run: (the object flag's value, its ETag); (None, etag) when nothing changed."""
-        context = {"targetingKey": instance, "instance": instance, "region": region, "bundle": KEY}
+        context = {"targetingKey": instance, "instance": instance, "region": region, "bundle": key}
         response = await self._client.post(
             "/ofrep/v1/evaluate/flags",
             content=json.dumps({"context": context}),
@@ -108,7 +111,7 @@ class Doors:
         if response.status_code != 200:
             raise Refused(response)
         flags = {flag["key"]: flag for flag in response.json()["flags"]}
-        found = flags.get(KEY, {}).get("value")
+        found = flags.get(key, {}).get("value")
         return found, response.headers.get("etag", "") if found is not None else ""
 
     async def export(self, request: Mapping[str, Any]) -> None:

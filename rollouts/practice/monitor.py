@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from rollouts.practice.bundles import ENVIRONMENT, KEY
+from rollouts.practice.scenarios import Scenario
+from rollouts.practice.spans import ENVIRONMENT
 
-METRIC = "refund_success_rate"
 THRESHOLD = 0.95
 #: Fewer answers than this in the window are no data, hence neither good nor bad.
 LEAST = 30
@@ -67,6 +67,7 @@ class Rule:
 def webhook(
     status: str,
     *,
+    scenario: Scenario,
     started_at: datetime,
     now: datetime,
     rate: float,
@@ -77,21 +78,22 @@ def webhook(
 ) -> dict[str, Any]:
     """An Alertmanager v4 notification of this alert; ``told`` is a sentence of what else is known."""
     labels = {
-        "alertname": "RefundSuccessLow",
-        "agent": KEY,
+        "alertname": scenario.alert,
+        "agent": scenario.agent,
+        "variant": scenario.variant,
         "environment": ENVIRONMENT,
         "severity": "high",
         "monitor": "practice",
     }
     percent = f"{rate * 100:.0f} %"
-    summary = f"Refund success of {KEY} is {percent}, below {THRESHOLD * 100:.0f} %"
+    summary = f"{scenario.measures} of {scenario.key} is {percent}, below {THRESHOLD * 100:.0f} %"
     if status == "resolved":
-        summary = f"Refund success of {KEY} is back at {percent}"
+        summary = f"{scenario.measures} of {scenario.key} is back at {percent}"
     annotations = {
         "summary": summary,
-        "description": told or "Refunds that customers asked for and got, of all they asked for.",
-        "reference": f"{KEY}/{ENVIRONMENT}/default/{label}",
-        "metric": METRIC,
+        "description": told or f"{scenario.measures} over the fleet's own answers.",
+        "reference": scenario.reference(label),
+        "metric": scenario.metric,
         "comparator": "<",
         "threshold": f"{THRESHOLD:.2f}",
         "value": f"{rate:.2f}",
@@ -101,11 +103,11 @@ def webhook(
     fingerprint = hashlib.sha256(f"{sorted(labels.items())} {started}".encode()).hexdigest()[:16]
     return {
         "version": "4",
-        "groupKey": f'{{}}:{{alertname="{labels["alertname"]}", agent="{KEY}"}}',
+        "groupKey": f'{{}}:{{alertname="{labels["alertname"]}", agent="{scenario.key}"}}',
         "truncatedAlerts": 0,
         "status": status,
         "receiver": "lastgood",
-        "groupLabels": {"alertname": labels["alertname"], "agent": KEY},
+        "groupLabels": {"alertname": labels["alertname"], "agent": scenario.agent, "variant": scenario.variant},
         "commonLabels": labels,
         "commonAnnotations": annotations,
         "externalURL": base_url,
@@ -116,7 +118,7 @@ def webhook(
                 "annotations": annotations,
                 "startsAt": started,
                 "endsAt": now.astimezone(UTC).isoformat() if status == "resolved" else "0001-01-01T00:00:00Z",
-                "generatorURL": f"{base_url}/fleet/{KEY}/",
+                "generatorURL": f"{base_url}/fleet/{scenario.key}/",
                 "fingerprint": fingerprint,
             }
         ],

@@ -16,6 +16,8 @@ from functools import lru_cache
 SPREAD = [(71, 8, 100), (27, 101, 500), (2, 501, 900)]
 #: The desk never lets an agent refund more, whatever its prompt says.
 SUPERVISED_OVER = 500
+#: Customers who ask for so much have been told by a colleague that they will get it.
+APPROVED_FROM = 101
 #: Refused refunds wait here to be tried again; when it is full, customers are called back by hand.
 QUEUE_LENGTH = 200
 REASONS = ["arrived damaged", "not as described", "changed my mind", "arrived twice", "a part is missing"]
@@ -23,11 +25,12 @@ REASONS = ["arrived damaged", "not as described", "changed my mind", "arrived tw
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One customer asking for ``amount`` dollars back."""
+    """One customer asking for ``amount`` dollars back; ``approved`` of them a colleague had granted before."""
 
     number: int
     amount: int
     reason: str
+    approved: int = 0
 
     @property
     def id(self) -> str:
@@ -51,7 +54,9 @@ def hundred(block: int) -> list[int]:
 def order(number: int) -> Order:
     """The order of that number; the same every time."""
     block, place = divmod(number, 100)
-    return Order(number, hundred(block)[place], REASONS[number % len(REASONS)])
+    amount = hundred(block)[place]
+    approved = amount if APPROVED_FROM <= amount <= SUPERVISED_OVER else 0
+    return Order(number, amount, REASONS[number % len(REASONS)], approved)
 
 
 class Refusal(StrEnum):

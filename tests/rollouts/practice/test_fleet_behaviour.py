@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from rollouts.body import findings
 from rollouts.practice import agent, monitor, spans
 from rollouts.practice.agent import Outcome
-from rollouts.practice.bundles import BAD, GOOD, KEY, VERSIONS
+from rollouts.practice.bundles import BAD, FIX, GOOD, KEY, VERSIONS
 from rollouts.practice.refunds import QUEUE_LENGTH, Refusal, RetryQueue, order, queued
+from rollouts.practice.resolved import read
+from rollouts.practice.scenarios import FIRST
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -32,12 +35,12 @@ def served(label: str, **changes: Any) -> dict[str, Any]:
 
 
 def outcomes(value: dict[str, Any], count: int = 1000) -> dict[str, float]:
-    bundle = agent.read(value)
+    bundle = read(value)
     given = [agent.serve(bundle, order(number)).outcome for number in range(count)]
     return {outcome: given.count(outcome) / count for outcome in set(given)}
 
 
-@pytest.mark.parametrize("label", [GOOD, BAD])
+@pytest.mark.parametrize("label", [GOOD, BAD, FIX])
 def test_what_the_fleet_pushes_is_a_body_without_findings(label: str) -> None:
     assert findings(VERSIONS[label]) == []
 
@@ -51,6 +54,14 @@ def test_the_second_version_differs_from_the_first_by_the_limit_in_its_prompt_on
 def test_98_of_100_refunds_succeed_under_the_first_version_and_71_under_the_second() -> None:
     assert outcomes(served(GOOD)) == {Outcome.REFUNDED: 0.98, Outcome.REFUSED: 0.02}
     assert outcomes(served(BAD)) == {Outcome.REFUNDED: 0.71, Outcome.REFUSED: 0.29}
+
+
+def test_the_fix_keeps_the_low_limit_and_refunds_what_was_approved_before() -> None:
+    assert outcomes(served(FIX)) == {Outcome.REFUNDED: 0.98, Outcome.REFUSED: 0.02}
+    bundle = read(served(FIX))
+    asked = order(next(number for number in range(100) if 100 < order(number).amount <= 500))
+    assert agent.serve(bundle, asked).outcome == Outcome.REFUNDED
+    assert agent.serve(bundle, dataclasses.replace(asked, approved=0)).outcome == Outcome.REFUSED
 
 
 def test_the_limit_is_read_from_the_prompt_and_nowhere_else() -> None:
@@ -74,11 +85,11 @@ def test_an_instance_that_may_not_refund_hands_every_customer_to_a_human(value: 
 
 
 def test_a_stopped_instance_says_the_fallback_of_the_stop() -> None:
-    assert agent.serve(agent.read({"enabled": False, "fallback": "The old form"}), order(1)).says == "The old form"
+    assert agent.serve(read({"enabled": False, "fallback": "The old form"}), order(1)).says == "The old form"
 
 
 def test_any_stretch_of_customers_has_nearly_the_same_mixture() -> None:
-    bundle = agent.read(served(BAD))
+    bundle = read(served(BAD))
     good = [agent.serve(bundle, order(number)).outcome == Outcome.REFUNDED for number in range(1500)]
     rates = [sum(good[start : start + 480]) / 480 for start in range(1000)]
     assert {round(rate, 2) for rate in rates} <= {0.70, 0.71, 0.72}
@@ -99,14 +110,14 @@ def test_the_queue_holds_200_and_gives_none_while_an_instance_runs_the_bundle_th
 
 
 def test_everything_the_second_version_refused_for_its_limit_goes_through_under_the_first() -> None:
-    good, bad = agent.read(served(GOOD)), agent.read(served(BAD))
+    good, bad = read(served(GOOD)), read(served(BAD))
     refused = [
         given.order
         for given in (agent.serve(bad, order(number)) for number in range(1000))
         if given.refusal == Refusal.OVER_AGENT_LIMIT
     ]
     assert len(refused) == 270
-    assert {agent.serve(good, one, retry=True).outcome for one in refused} == {Outcome.REFUNDED}
+    assert {agent.serve(good, one).outcome for one in refused} == {Outcome.REFUNDED}
 
 
 # -- the monitor ---------------------------------------------------------------------------------------------------
@@ -147,7 +158,14 @@ def test_a_rate_that_dips_for_less_than_the_time_does_not_fire() -> None:
 def test_the_webhook_has_every_member_of_the_header_and_one_identity_while_it_fires() -> None:
     def body(status: str, rate: float) -> dict[str, Any]:
         return monitor.webhook(
-            status, started_at=NOON, now=NOON, rate=rate, window=20, label=BAD, base_url="http://practice"
+            status,
+            scenario=FIRST,
+            started_at=NOON,
+            now=NOON,
+            rate=rate,
+            window=20,
+            label=BAD,
+            base_url="http://practice",
         )
 
     firing, resolved = body("firing", 0.7123), body("resolved", 0.98)
@@ -167,19 +185,20 @@ def test_the_webhook_has_every_member_of_the_header_and_one_identity_while_it_fi
 # -- telemetry -----------------------------------------------------------------------------------------------------
 def test_a_refused_refund_is_a_failed_run_with_a_failed_tool_and_a_handed_over_one_has_no_tool() -> None:
     dice = random.Random(1)
-    bad = agent.read(served(BAD))
+    bad = read(served(BAD))
     refused = next(
         given
         for given in (agent.serve(bad, order(number)) for number in range(100))
         if given.refusal == Refusal.OVER_AGENT_LIMIT
     )
-    run, tool = spans.of(refused, now_ns=10**18, dice=dice)
+    run, tool = [span for _, span in spans.of(agent.trace(refused), key=KEY, now_ns=10**18, dice=dice)]
     assert tool["parentSpanId"] == run["spanId"]
     assert run["status"]["code"] == tool["status"]["code"] == spans.ERROR
     attributes = {item["key"]: item["value"] for item in tool["attributes"]}
     assert attributes["error.type"] == {"stringValue": "refund_over_agent_limit"}
     assert attributes["lastgood.version"] == {"stringValue": BAD}
     assert int(run["startTimeUnixNano"]) < int(tool["startTimeUnixNano"]) < int(tool["endTimeUnixNano"]) < 10**18
-    handed = spans.of(agent.serve(agent.read({"enabled": False}), order(1)), now_ns=10**18, dice=dice)
+    stopped = agent.trace(agent.serve(read({"enabled": False}), order(1)))
+    handed = [span for _, span in spans.of(stopped, key=KEY, now_ns=10**18, dice=dice)]
     assert [span["name"] for span in handed] == ["invoke_agent customer-service"]
     assert handed[0]["status"]["code"] == spans.OK
