@@ -33,6 +33,7 @@ PLACES = [
     Place("fleet", "Fleet", "/fleet/", "n-fleet"),
     Place("bundles", "Bundles", "/bundles/", "n-bundles"),
     Place("oncall", "On-call", "/oncall/", "n-oncall", more=False),
+    Place("review", "Review", "/review/", "n-review"),
     Place("audit", "Audit", "/audit/", "n-audit"),
     Place("settings", "Settings", "/settings/", "n-settings"),
 ]

@@ -118,3 +118,26 @@ def errors_first(form: forms.Form) -> dict[str, Any]:
         if name in form.fields:
             form.fields[name].widget.attrs["aria-invalid"] = "true"
     return {"form": form}
+
+
+class DecisionForm(forms.Form):
+    """What a review decides about one pattern."""
+
+    pattern = forms.CharField(
+        max_length=200, label="Pattern", error_messages={"required": "Name the pattern this is about."}
+    )
+    about = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+    changed = forms.ChoiceField(
+        choices=[("yes", "A standard changed"), ("no", "None changed")],
+        label="What was decided",
+        error_messages={"required": "Say whether a standard changed."},
+    )
+    standard = forms.CharField(
+        required=False, max_length=200, label="Which standard", help_text="Such as “Tool schemas: breaking changes”."
+    )
+    text = forms.CharField(
+        max_length=20_000,
+        label="What it says now, or why none changed",
+        widget=forms.Textarea(attrs=SHOWN),
+        error_messages={"required": "Write what it says now, or why none changed."},
+    )
