@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -51,6 +52,14 @@ def env_bool(name: str, default: bool) -> bool:
 def env_list(name: str, default: str = "") -> list[str]:
     """The variable ``name`` split at commas, blanks dropped."""
     return [part.strip() for part in env_text(name, default).split(",") if part.strip()]
+
+
+def env_networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """The variable ``name`` as networks, such as ``10.0.0.0/8,fd00::/8``; a lone address is a network of one."""
+    try:
+        return [ip_network(part) for part in env_list(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be networks such as 10.20.0.0/16: {error}.") from None
 
 
 # -- where things live ---------------------------------------------------------------------------------------------
@@ -267,6 +276,9 @@ SLACK_CHANNEL = env_text("SLACK_CHANNEL")
 SLACK_COMMAND = env_list("SLACK_COMMAND", "/incident")
 if SLACK_CHANNEL and not re.fullmatch(r"[CG][A-Z0-9]{2,19}", SLACK_CHANNEL):
     raise ImproperlyConfigured(f"SLACK_CHANNEL must be a channel's id, such as C0123ABCD, not {SLACK_CHANNEL!r}.")
+
+# -- webhooks ------------------------------------------------------------------------------------------------------
+WEBHOOK_ALLOW_PRIVATE = env_networks("WEBHOOK_ALLOW_PRIVATE")  # empty: webhooks reach public addresses only
 
 # -- processes -----------------------------------------------------------------------------------------------------
 WEB_WORKERS = env_int("WEB_WORKERS", 1)

@@ -72,6 +72,11 @@ class DueRow(models.Model):
             self.due_at = at + timedelta(seconds=max(wait, retry_after or 0))
         self.save(update_fields=["error", "claimed_until", "given_up_at", "due_at"])
 
+    def postpone(self, until: datetime) -> None:
+        """Let go of a claimed row untried: it is due again at ``until`` and this counts as no attempt."""
+        self.claimed_until, self.due_at, self.attempts = None, until, max(self.attempts - 1, 0)
+        self.save(update_fields=["claimed_until", "due_at", "attempts"])
+
     def finish(self, *, at: datetime) -> None:
         """Record that it has been done."""
         self.done_at, self.claimed_until, self.error = at, None, ""

@@ -19,21 +19,29 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one address, in plain text."""
+    """One message to one address. ``id`` stays the same however often it is tried; ``secret`` signs it."""
 
     address: str
     subject: str
     body: str
+    id: str = ""
+    secret: str = ""
 
 
 class Transport(Protocol):
     """Carries messages to the addresses of one kind of destination."""
 
-    def send(self, message: Message) -> None:
-        """Hand ``message`` over, within seconds; raises TransportError when it was not taken."""
+    def send(self, message: Message) -> str:
+        """Hand ``message`` over, within seconds, and say what was answered; TransportError when it was not taken."""
 
 
 def split(destination: str) -> tuple[str, str]:
     """(transport, address) of a destination such as ``email:mara@example.com``."""
     transport, _, address = destination.partition(":")
     return transport, address
+
+
+def shortened(answer: str, room: int = 300) -> str:
+    """What somebody else's server said, as it may stand in a log: one line, nothing unprintable, not long."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in answer).split())
+    return line if len(line) <= room else f"{line[: room - 1]}…"

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from smtplib import SMTPException
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.mail import EmailMessage
 
-from incidents.notifications.base import Message, TransportError
+from incidents.notifications.base import Message, TransportError, shortened
 
 
 class EmailTransport:
-    """One mail per message; the settings bound how long a server may take."""
+    """One mail per message; the settings bound how long a server may take.
 
-    def send(self, message: Message) -> None:
+    The Message-ID follows from the message's id, so that mail systems fold what had to be sent twice.
+    """
+
+    def send(self, message: Message) -> str:
+        mail = EmailMessage(message.subject, message.body, to=[message.address], headers=headers(message))
         try:
-            EmailMessage(message.subject, message.body, to=[message.address]).send()
+            mail.send()
         except (OSError, SMTPException) as error:
-            raise TransportError(f"{type(error).__name__}: {error}") from error
+            raise TransportError(shortened(f"{type(error).__name__}: {error}")) from error
+        return "The mail server took it."
+
+
+def headers(message: Message) -> dict[str, str]:
+    if not message.id:
+        return {}
+    return {"Message-ID": f"<{message.id}@{urlsplit(settings.BASE_URL).hostname or 'lastgood'}>"}

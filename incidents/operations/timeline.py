@@ -13,7 +13,7 @@ from accounts import chain, clock
 from accounts.actors import Actor
 from accounts.models import acted_by
 from incidents.models import Incident, TimelineEntry
-from incidents.operations import bulk
+from incidents.operations import bulk, notices
 
 #: NOTIFY channel; the payload is ``<ref> <region> [<region> …]``: what open pages should fetch again.
 CHANNEL = "lastgood_incident"
@@ -63,9 +63,10 @@ class Draft:
 
 
 def append_many(drafts: Sequence[Draft]) -> list[TimelineEntry]:
-    """Append entries to locked incidents, in this order, with three statements however many they are.
+    """Append entries to locked incidents, in this order, with four statements however many they are.
 
-    Drafts of one incident share one Incident object: it carries the chain from one entry to the next.
+    What destinations are told of them is written beside them. Drafts of one incident share one Incident object: it
+    carries the chain from one entry to the next.
     """
     recorded_at = clock.now()
     entries, regions = [], dict[str, list[str]]()
@@ -92,6 +93,7 @@ def append_many(drafts: Sequence[Draft]) -> list[TimelineEntry]:
     if not entries:
         return []
     bulk.insert(entries)
+    notices.fan_out(entries, at=recorded_at)
     ends = list({draft.incident.pk: draft.incident for draft in drafts}.values())
     with connection.cursor() as cursor:
         cursor.execute(

@@ -9,10 +9,10 @@ from typing import Any
 
 from accounts import clock
 from accounts.actors import Actor
-from accounts.models import Team, User
+from accounts.models import SiteRole, Team, User
 from incidents import receivers
-from incidents.models import Incident, OnCall, TimelineEntry
-from incidents.operations import contain, document, opening, resolve
+from incidents.models import Destination, Incident, OnCall, TimelineEntry
+from incidents.operations import contain, destinations, document, opening, resolve
 from rollouts import signals
 from rollouts.models import Deployment
 from tests.factories.accounts import CLOCKWORK, person
@@ -38,6 +38,12 @@ def someone(name: str, *roles: str, **fields: Any) -> User:
     user = person(*roles, name=name, **fields).user
     assert user is not None
     return user
+
+
+def destination(kind: str = "webhook", address: str = "https://hooks.example/lastgood", **fields: Any) -> Destination:
+    """A destination that wants to hear of everything, added by an admin."""
+    fields.setdefault("name", f"Our {kind}")
+    return destinations.create(actor=person(SiteRole.ADMIN), kind=kind, address=address, **fields)[0]
 
 
 def last(room: Incident) -> TimelineEntry:

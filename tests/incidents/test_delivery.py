@@ -42,10 +42,11 @@ class BadTransport:
     def __init__(self, error: Exception, *addresses: str) -> None:
         self.error, self.addresses, self.carried = error, set(addresses), list[Message]()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> str:
         if message.address in self.addresses:
             raise self.error
         self.carried.append(message)
+        return "carried"
 
 
 @pytest.fixture

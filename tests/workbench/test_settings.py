@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from tests.processes import ROOT
 from workbench.broker import conninfo
-from workbench.settings import env_bool, env_int, env_list, parse_database_url
+from workbench.settings import env_bool, env_int, env_list, env_networks, parse_database_url
 
 
 def test_a_database_url_is_taken_apart() -> None:
@@ -50,6 +50,15 @@ def test_wrong_values_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> No
         env_int("VALUE", 1)
 
 
+def test_networks_are_read_and_wrong_ones_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALUE", "10.20.0.0/16, 127.0.0.1,fd00::/8")
+    assert [str(network) for network in env_networks("VALUE")] == ["10.20.0.0/16", "127.0.0.1/32", "fd00::/8"]
+    for wrong in ("10.20.0.0/33", "10.20.0.1/16", "everything"):
+        monkeypatch.setenv("VALUE", wrong)
+        with pytest.raises(ImproperlyConfigured, match="VALUE must be networks"):
+            env_networks("VALUE")
+
+
 def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VALUE", "")
     assert (env_int("VALUE", 7), env_bool("VALUE", True), env_list("VALUE", "a, b,")) == (7, True, ["a", "b"])
@@ -75,7 +84,9 @@ def test_the_supervisor_s_modules_hold_no_django_application() -> None:
 
 
 def test_every_setting_is_described() -> None:
-    read = set(re.findall(r'env_(?:text|int|bool|list)\("(\w+)"', (ROOT / "workbench/settings.py").read_text()))
+    read = set(
+        re.findall(r'env_(?:text|int|bool|list|networks)\("(\w+)"', (ROOT / "workbench/settings.py").read_text())
+    )
     described = (ROOT / "docs/operations.md").read_text()
     assert "DATABASE_URL" in read
     assert not {name for name in read if f"`{name}`" not in described}

@@ -14,8 +14,18 @@ from accounts.actors import Actor, Surface
 from accounts.errors import NotPermitted, OperationRefused
 from accounts.models import AuditEntry, Scope, SiteRole
 from accounts.operations import audit
-from incidents.models import Alert, AlertReceipt, Incident, MachineMove, Page, Receipt, TimelineEntry
-from incidents.operations import acknowledge, contain, duty, moves, note, timeline
+from incidents.models import (
+    Alert,
+    AlertReceipt,
+    Incident,
+    MachineMove,
+    Notice,
+    Page,
+    Receipt,
+    SendAttempt,
+    TimelineEntry,
+)
+from incidents.operations import acknowledge, contain, delivery, duty, moves, note, timeline
 from rollouts.models import (
     Activation,
     Agent,
@@ -32,7 +42,7 @@ from rollouts.operations import kill_switch, practice
 from rollouts.operations.roll_back import roll_back
 from rollouts.practice.bundles import KEY
 from tests.factories.accounts import machine, person, token
-from tests.factories.incidents import incident, on_call
+from tests.factories.incidents import destination, incident, on_call
 from tests.factories.rollouts import running
 from tests.intakes import alert, integration, notification, send
 
@@ -61,6 +71,7 @@ def lived_through() -> Incident:
     responder = person(SiteRole.ADMIN)
     assert responder.user is not None
     on_call(responder.user)
+    destination("email", "ops@example.com")
     send(monitor, notification(alert(agent=KEY)))
     found = Incident.objects.get()
     acknowledge.acknowledge(found, actor=responder)
@@ -70,6 +81,7 @@ def lived_through() -> Incident:
     contain.roll_back(found, actor=responder)
     kill_switch.stop(deployment, actor=responder, scope="writes")
     moves.sweep()
+    delivery.send_due()
     span_row()
     return found
 
@@ -77,7 +89,7 @@ def lived_through() -> Incident:
 def left(*keep: type) -> dict[str, int]:
     """Rows that practice left, by table."""
     models = [
-        Incident, Alert, AlertReceipt, Receipt, TimelineEntry, MachineMove, Page,
+        Incident, Alert, AlertReceipt, Receipt, TimelineEntry, MachineMove, Page, Notice, SendAttempt,
         Agent, Bundle, BundleVersion, Deployment, Activation, Rollback, Stop, Invocation,
     ]  # fmt: skip
     counts = {model.__name__: model._default_manager.count() for model in models if model not in keep}
