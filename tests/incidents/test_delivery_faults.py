@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from incidents.models import Notice, Page, SendAttempt
 from incidents.notifications import wire
@@ -16,6 +17,7 @@ from tests import hooks
 from tests.clock import MovableClock
 from tests.factories.accounts import person
 from tests.factories.incidents import destination, incident, last, on_call, someone
+from tests.fake_slack import CHANNEL, fake_slack
 
 pytestmark = pytest.mark.django_db
 
@@ -175,6 +177,21 @@ def test_a_claim_that_has_ended_is_left_to_who_claims_next(
         incident()
         delivery.send_due(noon)
         assert quick.got == []
+
+
+def test_a_slack_channel_is_told_and_its_pause_is_kept(noon: datetime, clock: MovableClock) -> None:
+    destination("slack", CHANNEL, events=["opened"])
+    room = incident(title="<!channel> refunds")
+    with fake_slack() as slack, override_settings(**slack.settings):
+        slack.fail("chat.postMessage", status=429, retry_after=60)
+        delivery.send_due()
+        clock.advance(seconds=30)
+        assert delivery.send_due() == 0
+        clock.advance(seconds=40)
+        assert delivery.send_due() == 1
+        (said,) = slack.root()
+    assert said["text"].startswith(f"*SEV3 {room.ref}* Opened")
+    assert "<!channel>" not in said["text"]
 
 
 def test_a_test_of_a_hanging_target_ends(hook: hooks.Hook, monkeypatch: pytest.MonkeyPatch) -> None:
