@@ -11,14 +11,12 @@ from django.urls import reverse
 
 from accounts.words import duration, number, percent
 from incidents.models import Incident
+from incidents.operations.window import window_of
 from incidents.views.visit import Visit
-from rollouts.models import Deployment
 from rollouts.telemetry import questions
 from rollouts.telemetry.facts import Bucket, Change, Difference, Dimension, FirstFailure, Shared, Window
 
 SILENT = timedelta(minutes=1)  # without a run for so long, nobody can say that the harm has ended
-BEFORE = timedelta(minutes=30)  # of what is shown before the harm is known to have begun
-LONGEST = timedelta(hours=6)
 LATELY = timedelta(minutes=10)  # of which the last minute is "now"
 LOOKED_BACK = timedelta(days=21)
 TRIAGE_TIME = timedelta(minutes=15)
@@ -40,16 +38,6 @@ class ChangeView:
     change: Change
     distance: str
     url: str
-
-
-def window_of(incident: Incident, deployment: Deployment, at: datetime) -> Window:
-    """From half an hour before the harm to the moment it was contained, at most six hours."""
-    began = min(incident.started_at or incident.opened_at, incident.opened_at)
-    minute = at.replace(second=0, microsecond=0) + timedelta(minutes=1)  # so that looking again shows the same window
-    over = incident.contained_at or incident.recovered_at or incident.resolved_at
-    ended = min(over or minute, minute, began + LONGEST)
-    since = began - BEFORE
-    return Window(deployment.bundle.key, deployment.environment_id, since, max(ended, since + timedelta(minutes=1)))
 
 
 def evidence(visit: Visit) -> dict[str, Any]:

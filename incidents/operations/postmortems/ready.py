@@ -1,0 +1,62 @@
+"""What a postmortem still needs before it can close, as orders. Asks, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from incidents import lint
+from incidents.models import EscapeAnswer, Incident, Owed, Postmortem, PostmortemRevision, Severity, SignOff
+from incidents.operations.postmortems.content import content_of
+from incidents.operations.postmortems.written import editable
+
+#: What the page cannot lack (R152); the other sections are welcome.
+REQUIRED_TEXTS = {
+    "root_cause": "Write the root cause.",
+    "impact": "Write the impact: who saw what, how much, how long.",
+    "resolution": "Write what resolved it.",
+    "prevention": "Write what prevents it next time.",
+}
+#: Incidents whose postmortem two people sign, each in a role of their own.
+SIGNED_TWICE = frozenset({Severity.SEV1, Severity.SEV2})
+
+
+def unmet(incident: Incident, page: Postmortem | None) -> list[str]:
+    """Every reason why the postmortem of ``incident`` cannot close; empty when it can."""
+    if page is None:
+        return ["Begin the postmortem: it is drafted from the record.", *_owed(incident)]
+    content = content_of(page)
+    return [*missing(content), *_owed(incident), *_unsigned(incident, content, page.revisions.first())]
+
+
+def missing(content: Mapping[str, Any]) -> list[str]:
+    """What the page itself lacks: texts, answers after a rollback, owners and days of actions, what lint forbids."""
+    texts = {name: section["text"] for name, section in content["sections"].items()}
+    found = [order for name, order in REQUIRED_TEXTS.items() if not texts.get(name, "").strip()]
+    found += _unanswered(content)
+    return found + [each.sentence for each in lint.findings(content) if each.blocks]
+
+
+def _unanswered(content: Mapping[str, Any]) -> list[str]:
+    if not content["rollbacks"]:
+        return []
+    said = {row["question"] for row in content["escapes"] if row["verdict"] or row["answer"].strip()}
+    return [f"Answer: {question.label}" for question in EscapeAnswer.OWED if question not in said]
+
+
+def _owed(incident: Incident) -> list[str]:
+    """The investigation is settled by closing itself; everything else has to be given before."""
+    debts = incident.owed.filter(given_at=None).exclude(kind=Owed.Kind.INVESTIGATION)
+    return [f"{text.rstrip('.')}." for text in debts.values_list("text", flat=True)]
+
+
+def _unsigned(incident: Incident, content: Mapping[str, Any], revision: PostmortemRevision | None) -> list[str]:
+    if revision is None:
+        return ["Publish the page."]
+    if editable(revision.content) != editable(content):
+        return [f"Publish it again: the page has changed since revision {revision.number}."]
+    signed = set(revision.sign_offs.values_list("role", flat=True))
+    if incident.severity not in SIGNED_TWICE:
+        return [] if signed else [f"Have revision {revision.number} signed, by a commander or an approver."]
+    wanted = {SignOff.Role.COMMANDER: "a commander", SignOff.Role.APPROVER: "an approver"}
+    return [f"Have revision {revision.number} signed by {who}." for role, who in wanted.items() if role not in signed]
