@@ -1,8 +1,13 @@
-"""What each door of this app needs."""
+"""What each door of this app needs, and the only way from (actor, id) to a person."""
 
 from __future__ import annotations
 
-from accounts.permissions import Permission, declare
+from django.db import models
+
+from accounts.actors import Actor
+from accounts.errors import NotFound
+from accounts.models import User
+from accounts.permissions import Permission, declare, require
 
 
 def register() -> None:
@@ -24,5 +29,26 @@ def register() -> None:
             "url:api:login_start": Permission.PUBLIC,
             "url:api:login_poll": Permission.PUBLIC,
             "url:accounts:preferences": Permission.PERSON,
+            "url:api:list_people": Permission.ADMIN,
+            "url:api:invite_person": Permission.ADMIN,
+            "url:api:get_person": Permission.ADMIN,
+            "url:api:set_roles": Permission.ADMIN,
+            "url:api:disable_person": Permission.ADMIN,
+            "url:api:enable_person": Permission.ADMIN,
+            "url:api:reset_person": Permission.ADMIN,
         }
     )
+
+
+def people_for(actor: Actor | None) -> models.QuerySet[User]:
+    """Everybody, for those who look after people."""
+    require(actor, Permission.ADMIN)
+    return User.objects.all()
+
+
+def get_person(actor: Actor | None, pk: int) -> User:
+    """One person; NotFound when there is none."""
+    person = people_for(actor).filter(pk=pk).first() if pk < 2**63 else None
+    if person is None:
+        raise NotFound(f"There is no person {pk}.")
+    return person

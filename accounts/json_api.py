@@ -15,6 +15,8 @@ from accounts.http import whole_number
 from accounts.strict_json import storable
 
 PAGE = 100
+#: What answers with a secret say of themselves: no cache keeps them, nor do we for a repeated request.
+NO_STORE = "no-store"
 
 Text = Annotated[StrictStr, AfterValidator(storable)]
 Limit = Annotated[int, Query(ge=1, le=PAGE, description="How many at most.")]

@@ -18,6 +18,7 @@ from django.template.loader import render_to_string
 from accounts import clock
 from accounts.actors import Actor, Surface
 from accounts.errors import OperationRefused
+from accounts.json_api import NO_STORE
 from accounts.models import IdempotencyKey
 from accounts.operations.keys import actor_of_bearer
 from accounts.permissions import allows, needed_for_view, refusal
@@ -149,7 +150,8 @@ def once(
     """Answer ``request`` once per (caller, key): a repeat gets the stored answer, another request is refused.
 
     The key is claimed before the work and settled after it; a claim nobody settled (the process died) is taken
-    over after a minute, since every operation can bear being asked twice.
+    over after a minute, since every operation can bear being asked twice. An answer of the API that holds a secret
+    is never kept.
     """
     user = actor.user.pk if actor.user else 0
     caller = f"token:{actor.token.pk}" if actor.token else f"user:{user}"
@@ -172,7 +174,8 @@ def once(
         stored["Idempotency-Replayed"] = "true"
         return stored
     response = answer(request)
-    if response.status_code >= 500 or response.streaming or response.status_code in {301, 302, 303}:
+    secret = is_api(request) and response.headers.get("Cache-Control") == NO_STORE
+    if response.status_code >= 500 or response.streaming or response.status_code in {301, 302, 303} or secret:
         IdempotencyKey.objects.filter(pk=row.pk).delete()
     else:
         IdempotencyKey.objects.filter(pk=row.pk).update(

@@ -11,6 +11,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 
 from accounts import strict_json
+from accounts.api import people_router
 from accounts.api import router as accounts_router
 from accounts.errors import OperationRefused
 from incidents.api import router as incidents_router
@@ -35,6 +36,7 @@ api = NinjaAPI(
     description="Incident response for AI agents. Every route takes `Authorization: Bearer <token>`.",
 )
 api.add_router("/v1", accounts_router)
+api.add_router("/v1", people_router)
 api.add_router("/v1", rollouts_router)
 api.add_router("/v1", incidents_router)
 api.add_router("/v1", resolve_router)

@@ -90,9 +90,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         carried: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]  # private, so not in stubs
         if self.signed_out_at is None:
             return carried
-        return salted_hmac(
-            "lastgood.signed_out_at", carried + self.signed_out_at.isoformat(), secret=secret
-        ).hexdigest()
+        salt = f"lastgood.signed_out_at {self.signed_out_at.isoformat()}"
+        return salted_hmac(salt, carried, secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def is_staff(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F, Q
 
 from accounts import clock
 from accounts.actors import Actor, Surface
@@ -98,6 +99,11 @@ def make_sign_in_link(user: User, *, valid: timedelta = timedelta(hours=1), at: 
     return secret
 
 
+def made_since_signed_out() -> Q:
+    """Links of whoever was signed out everywhere since are dead."""
+    return Q(user__signed_out_at=None) | Q(created_at__gte=F("user__signed_out_at"))
+
+
 @transaction.atomic
 def use_sign_in_link(secret: str, *, at: datetime | None = None) -> User | None:
     """The person the link signs in, if it is unused and in time; it then is used up."""
@@ -105,7 +111,9 @@ def use_sign_in_link(secret: str, *, at: datetime | None = None) -> User | None:
     link = (
         SignInLink.objects.select_for_update(no_key=True, of=("self",))
         .select_related("user")
-        .filter(digest=digest_of(secret), used_at=None, expires_at__gt=at, user__is_active=True)
+        .filter(
+            made_since_signed_out(), digest=digest_of(secret), used_at=None, expires_at__gt=at, user__is_active=True
+        )
         .first()
     )
     if link is None:

@@ -98,7 +98,7 @@ def redeem(device_code: str, *, at: datetime | None = None) -> Granted | None:
     late = session is not None and at >= session.approve_until + (
         APPROVE_WITHIN if session.approved_at else timedelta()
     )
-    if session is None or session.digest is not None or late:
+    if session is None or session.digest is not None or session.revoked_at is not None or late:
         raise OperationRefused("This login has been used or has expired. Run lastgood login again.", status=410)
     if session.user is None:
         return None

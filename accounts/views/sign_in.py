@@ -27,7 +27,7 @@ def sign_in_link(request: HttpRequest, secret: str) -> HttpResponse:
         user = keys.use_sign_in_link(secret)
         if user is not None:
             open_session(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
-            return redirect(settings.LOGIN_REDIRECT_URL)
+            return redirect(settings.LOGIN_REDIRECT_URL if user.has_usable_password() else "account_set_password")
         return render(request, "accounts/sign_in_link.html", {"spent": True}, status=410)
     return render(request, "accounts/sign_in_link.html", {"spent": False})
 

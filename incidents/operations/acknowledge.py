@@ -10,6 +10,7 @@ from accounts import clock
 from accounts.actors import Actor, Surface
 from accounts.errors import NotFound, OperationRefused
 from accounts.models import User
+from accounts.operations.keys import made_since_signed_out
 from accounts.permissions import Permission, require
 from accounts.secrets import digest_of, new_secret
 from incidents.models import AcknowledgeLink, Acknowledgement, Incident, TimelineEntry
@@ -73,7 +74,7 @@ def find_link(secret: str, *, at: datetime | None = None) -> AcknowledgeLink:
     at = at or clock.now()
     link = (
         AcknowledgeLink.objects.select_related("user", "incident__acknowledged_by", "incident__deployment__bundle")
-        .filter(digest=digest_of(secret), user__is_active=True)
+        .filter(made_since_signed_out(), digest=digest_of(secret), user__is_active=True)
         .first()
     )
     if link is None:

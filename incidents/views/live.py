@@ -17,10 +17,13 @@ from weakref import WeakKeyDictionary
 import psycopg
 from django.conf import settings
 from django.db import close_old_connections, connection
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
 
+from accounts import clock
+from accounts.middleware import ActorRequest
+from accounts.operations.people import CHANNEL as PEOPLE
 from incidents.operations.timeline import CHANNEL as INCIDENTS
 from rollouts.operations.epoch import CHANNEL as EPOCH
 from rollouts.resolver.propagation import CHANNEL as PROPAGATION
@@ -35,10 +38,18 @@ logger = logging.getLogger(__name__)
 class Mailbox:
     """The pings one open page has not been told yet; each name at most once."""
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, user: int | None = None) -> None:
         self.scope = scope
+        self.user = user  # whose page it is; None: nobody can be seen out
+        self.since = clock.now()
+        self.over = False
         self.waiting: dict[str, None] = {}
         self.arrived = asyncio.Event()
+
+    def close(self) -> None:
+        """The stream ends; whoever may still look opens another."""
+        self.over = True
+        self.arrived.set()
 
     def put(self, *events: str) -> None:
         self.waiting.update(dict.fromkeys(event for event in events if EVENT.match(event)))
@@ -75,6 +86,11 @@ class Switchboard:
 
     def hand_out(self, channel: str, payload: str) -> None:
         """``INC-7 timeline header`` goes to the pages of INC-7, and to all others as ``incidents``."""
+        if channel == PEOPLE:
+            for mailbox in self.mailboxes:
+                if str(mailbox.user) == payload:
+                    mailbox.close()
+            return
         if channel in {EPOCH, PROPAGATION}:  # what is served, and how far it has got
             for mailbox in self.mailboxes:
                 mailbox.put("epoch")
@@ -83,12 +99,25 @@ class Switchboard:
         for mailbox in self.mailboxes:
             mailbox.put("incidents", *(regions if mailbox.scope == ref else ()))
 
+    async def see_out(self, listening: psycopg.AsyncConnection[Any]) -> None:
+        """End the streams of people who were signed out while nobody listened."""
+        people = list({mailbox.user for mailbox in self.mailboxes if mailbox.user is not None})
+        asked = await listening.execute(
+            "SELECT id, signed_out_at FROM accounts_user WHERE signed_out_at IS NOT NULL AND id = ANY(%s)", [people]
+        )
+        ended = dict(await asked.fetchall())
+        for mailbox in self.mailboxes:
+            if mailbox.user in ended and mailbox.since <= ended[mailbox.user]:
+                mailbox.close()
+
     async def listen(self) -> None:
         """Listen until nobody is left; whatever the database does, try again, and tell everybody to look anew."""
         pause, first = 0.1, True
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(**parameters(), autocommit=True) as listening:
+                    await listening.execute(f"LISTEN {PEOPLE}")
+                    await self.see_out(listening)
                     await listening.execute(f"LISTEN {INCIDENTS}")
                     await listening.execute(f"LISTEN {EPOCH}")
                     await listening.execute(f"LISTEN {PROPAGATION}")
@@ -122,14 +151,14 @@ def parameters() -> dict[str, Any]:
 
 
 @require_GET
-def events(request: HttpRequest) -> HttpResponseBase:
+def events(request: ActorRequest) -> HttpResponseBase:
     """``/events/?scope=INC-7``: a stream of event names; the page decides what to fetch."""
     if sum(len(board.mailboxes) for board in list(_switchboards.values())) >= settings.STREAM_LIMIT:
         return HttpResponse("Too many open streams; the page polls instead.", status=503, headers={"Retry-After": "30"})
-    scope = request.GET.get("scope", "board")[:20]
+    scope, actor = request.GET.get("scope", "board")[:20], request.actor
     close_old_connections()  # else every open page would keep the pooled connection that read its session
     return StreamingHttpResponse(
-        stream(Mailbox(scope)),
+        stream(Mailbox(scope, actor.user.pk if actor is not None and actor.user is not None else None)),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -141,7 +170,7 @@ async def stream(mailbox: Mailbox) -> AsyncGenerator[bytes, None]:
     board.join(mailbox)
     try:
         yield b"retry: 500\n: listening\n\n"
-        while True:
+        while not mailbox.over:
             pings = await mailbox.take()
             yield b"".join(f"event: {ping}\ndata: \n\n".encode() for ping in pings) or b": beat\n\n"
     finally:

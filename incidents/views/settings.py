@@ -11,13 +11,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.clock import now
-from accounts.errors import OperationRefused
-from accounts.forms import InviteForm, TokenForm
+from accounts.forms import TokenForm
 from accounts.http import show
 from accounts.middleware import ActorRequest
-from accounts.models import ApiToken, ResolverKey, SiteRole, User
+from accounts.models import ApiToken, ResolverKey
 from accounts.operations import keys
-from accounts.operations import people as persons
 from incidents.models import Integration, Receipt
 from incidents.views.frame_of_settings import acting, common
 
@@ -25,43 +23,6 @@ from incidents.views.frame_of_settings import acting, common
 @require_safe
 def first(request: ActorRequest) -> HttpResponse:
     """Settings open on people."""
-    return HttpResponseRedirect(reverse("incidents:people"))
-
-
-@require_safe
-def people(request: ActorRequest) -> HttpResponse:
-    """Everybody with their roles."""
-    return people_page(request, InviteForm())
-
-
-def people_page(request: ActorRequest, form: InviteForm, status: int = 200, **more: Any) -> HttpResponse:
-    """The tab, with the form as it was filled in."""
-    found = list(User.objects.order_by("-is_active", "email")[:300])
-    context = {"people": found, "form": form, "tab": "people"} | common(request) | more
-    return show(request, "settings/people.html", context, status=status)
-
-
-@require_POST
-def invite(request: ActorRequest) -> HttpResponse:
-    """Let somebody in by a link that signs in once."""
-    form = InviteForm(request.POST)
-    if form.is_valid():
-        try:
-            user, secret = persons.invite(actor=acting(request), **form.cleaned_data)
-        except OperationRefused as refusal:
-            form.add_error(None, str(refusal))
-        else:
-            link = request.build_absolute_uri(reverse("accounts:sign_in_link", args=[secret]))
-            return people_page(request, InviteForm(), invited=user, link=link)
-    return people_page(request, form, status=422)
-
-
-@require_POST
-def roles(request: ActorRequest, pk: int) -> HttpResponse:
-    """Give one person exactly the ticked roles."""
-    person = get_object_or_404(User, pk=pk)
-    wanted = [role for role in SiteRole.values if role in request.POST.getlist("roles")]
-    persons.set_roles(person, actor=acting(request), roles=wanted, active="active" in request.POST)
     return HttpResponseRedirect(reverse("incidents:people"))
 
 

@@ -147,17 +147,6 @@ def test_only_admins_change_people_and_tokens(path: str, fields: dict[str, objec
     assert User.objects.count() == 1
 
 
-def test_roles_change_and_the_last_admin_stays_one() -> None:
-    browser, jo = Browser("admin"), someone("Jo")
-    browser.press(f"/settings/people/{jo.pk}/roles/", roles=["commander", "approver"], active="on")
-    jo.refresh_from_db()
-    assert jo.roles == ["commander", "approver"]
-    refused = browser.press(f"/settings/people/{browser.user.pk}/roles/", roles=["viewer"], active="on")
-    assert refused.status_code == 409
-    assert "is the only admin" in text(refused)
-    assert browser.press(f"/settings/people/{jo.pk}/roles/", active="on").status_code == 422
-
-
 def test_a_tokens_secret_is_shown_once() -> None:
     browser = Browser("admin")
     page = text(browser.press("/settings/tokens/issue/", name="pipeline", scopes=["push", "approver"], days="30"))
