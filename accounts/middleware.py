@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from accounts.operations.keys import actor_of_bearer
 from accounts.permissions import allows, needed_for_view, refusal
 
 SURFACE_HEADER = "X-Lastgood-Surface"
+REDIRECTS = frozenset({301, 302, 303})
 AWAY = (OperationalError, InterfaceError)
 UNKNOWN = (
     "The database stopped answering, so it is not known whether this was done. Send it again: what stands already "
@@ -166,22 +168,49 @@ def once(
             row.created_at, fresh = at, row.request_digest == asked
             row.save(update_fields=["created_at"])
     if row.request_digest != asked:
-        return JsonResponse({"error": "This idempotency key was used for another request."}, status=422)
+        return refused(request, "This idempotency key was used for another request.", 422)
     if not fresh:
+        if not is_api(request):
+            wait_for_answer(row)
         if row.answered_at is None:
-            return JsonResponse({"error": "The first request with this key is still being answered."}, status=409)
-        stored = HttpResponse(bytes(row.body), status=row.status or 200, content_type=row.content_type)
-        stored["Idempotency-Replayed"] = "true"
-        return stored
+            return refused(request, "The first request with this key is still being answered.", 409)
+        return stored(row)
     response = answer(request)
     secret = is_api(request) and response.headers.get("Cache-Control") == NO_STORE
-    if response.status_code >= 500 or response.streaming or response.status_code in {301, 302, 303} or secret:
+    if response.status_code >= 500 or response.streaming or secret:
         IdempotencyKey.objects.filter(pk=row.pk).delete()
     else:
+        moved = response.status_code in REDIRECTS
         IdempotencyKey.objects.filter(pk=row.pk).update(
             answered_at=clock.now(),
             status=response.status_code,
-            body=getattr(response, "content", b""),
+            body=response["Location"].encode() if moved else getattr(response, "content", b""),
             content_type=response.headers.get("Content-Type", ""),
         )
     return response
+
+
+def wait_for_answer(row: IdempotencyKey) -> None:
+    """A form pressed twice: its second press waits for the answer to the first, for a few seconds at most."""
+    for _ in range(50):
+        if row.answered_at is not None:
+            return
+        time.sleep(0.1)
+        row.refresh_from_db()
+
+
+def stored(row: IdempotencyKey) -> HttpResponse:
+    """The answer that was given; of a redirect the body is where it leads."""
+    status, body = row.status or 200, bytes(row.body)
+    if status in REDIRECTS:
+        answer = HttpResponse(status=status, headers={"Location": body.decode()})
+    else:
+        answer = HttpResponse(body, status=status, content_type=row.content_type)
+    answer["Idempotency-Replayed"] = "true"
+    return answer
+
+
+def refused(request: HttpRequest, sentence: str, status: int) -> HttpResponse:
+    if is_api(request):
+        return JsonResponse({"error": sentence}, status=status)
+    return render(request, "refused.html", {"sentence": sentence}, status=status)

@@ -50,13 +50,14 @@ def room_of(deployment: Deployment, pressed_in: str, *, actor: Actor, title: str
     locked = lock_rooms(deployment, pressed)
     if pressed is not None:
         return next(incident for incident in locked if incident.pk == pressed.pk)
-    if locked:
-        return min(locked, key=lambda incident: (incident.severity, -incident.opened_at.timestamp(), -incident.pk))
+    real = [incident for incident in locked if incident.kind != Incident.Kind.DRILL]
+    if real:
+        return min(real, key=lambda incident: (incident.severity, -incident.opened_at.timestamp(), -incident.pk))
     return opening.open_incident(
         actor=actor,
         title=title,
         deployment=deployment,
-        detection_source=DetectionSource.EMPLOYEE,
+        detection_source=DetectionSource.EMPLOYEE if actor.is_person else DetectionSource.GUARDRAIL,
         text=f"Opened for a move nobody had declared an incident for. {title}",
         header={"reference": str(deployment)},
         owed=[(Owed.Kind.INVESTIGATION, "Investigate: what made this containment necessary?")],

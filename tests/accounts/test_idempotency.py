@@ -10,6 +10,7 @@ from django.test import Client
 from accounts import clock
 from accounts.models import IdempotencyKey
 from accounts.operations import forgetting
+from incidents.models import Incident
 from rollouts.models import BundleVersion
 from tests.factories.accounts import UserFactory, token
 
@@ -73,3 +74,16 @@ def test_answers_are_kept_for_a_day(client: Client) -> None:
     assert client.get("/settings/people/").status_code == 200, "a session that lives is kept"
     assert forgetting.forget(clock.now() + timedelta(days=2)) == 2
     assert client.get("/settings/people/").status_code == 302
+
+
+def test_a_form_pressed_twice_declares_once_and_leads_to_the_same_room(client: Client) -> None:
+    client.force_login(UserFactory())
+    form = {"title": "It pays twice", "severity": "SEV3", "idempotency_key": "once"}
+    first, again = (client.post("/incidents/declare/", form) for _ in range(2))
+    assert (first.status_code, again.status_code) == (302, 302)
+    assert first["Location"] == again["Location"]
+    assert Incident.objects.count() == 1
+    other = client.post("/incidents/declare/", form | {"title": "It pays thrice"})
+    assert other.status_code == 422
+    assert b"was used for another request" in other.content
+    assert b"<h1" in other.content
