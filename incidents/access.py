@@ -76,6 +76,7 @@ def register() -> None:
             "url:incidents:reopen": Permission.RESPOND,
             "url:incidents:acknowledge": Permission.ACKNOWLEDGE,
             "url:incidents:acknowledge_link": Permission.PUBLIC,  # its token is one person's, for one incident
+            "url:incidents:say_contained": Permission.CONTAIN,
             "url:incidents:rollback": Permission.CONTAIN,
             "url:incidents:roll_forward": Permission.CONTAIN,
             "url:incidents:stop": Permission.CONTAIN,
@@ -92,6 +93,7 @@ def register() -> None:
             "url:api:release_duty": Permission.RESPOND,
             "url:api:choose_deployment": Permission.RESPOND,
             "url:api:answer_triage": Permission.RESPOND,
+            "url:api:say_contained": Permission.CONTAIN,
             "url:api:waive_containment": Permission.COMMAND,
             "url:api:resolve_incident": Permission.COMMAND,
             "url:api:list_causes": Permission.VIEW,

@@ -194,6 +194,13 @@ def answer_triage(request: HttpRequest, ref: str, body: TriageIn) -> Answer:
     return shown(request, incident)
 
 
+@router.post("/incidents/{ref}/contained", response=Answer, url_name="say_contained")
+def say_contained(request: HttpRequest, ref: str) -> Answer:
+    """Say that the rollback or stop which stands holds this harm too. People only."""
+    actor = actor_of(request)
+    return shown(request, contain.say_contained(access.get_incident(actor, ref), actor=actor))
+
+
 @router.post("/incidents/{ref}/waive", response=Answer, url_name="waive_containment")
 def waive_containment(request: HttpRequest, ref: str, body: ReasonIn) -> Answer:
     """Go on without containing, for a reason. People only."""

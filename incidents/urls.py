@@ -51,6 +51,7 @@ urlpatterns: list[URLPattern] = [
     path("i/<str:ref>/rollforward/", contain.roll_forward, name="roll_forward"),
     path("i/<str:ref>/stop/", contain.stop, name="stop"),
     path("i/<str:ref>/release/", contain.release, name="release"),
+    path("i/<str:ref>/contained/", contain.say_contained, name="say_contained"),
     path("i/<str:ref>/waive/", contain.waive, name="waive"),
     path("i/<str:ref>/legs/<str:kind>/", contain.leg, name="leg"),
     path("i/<str:ref>/resolve/close/", closing.resolve, name="resolve"),

@@ -12,7 +12,8 @@ from accounts.errors import OperationRefused
 from accounts.locks import patient
 from accounts.permissions import Permission, require
 from incidents.models import Incident, TimelineEntry
-from incidents.operations import moves, timeline
+from incidents.operations import moves, rooms, timeline
+from incidents.operations.holding import holding
 from incidents.operations.refusals import given, person, still_open_record
 from rollouts.models import Activation, Deployment, Rollback, Stop
 from rollouts.operations import kill_switch
@@ -84,6 +85,30 @@ def release(incident: Incident, *, actor: Actor, scope: str, reason: str = "", a
     if stopped is None:
         raise OperationRefused(f"Nothing is stopped under the scope {scope!r}.")
     return kill_switch.release(stopped, actor=actor, reason=reason, at=at)
+
+
+@transaction.atomic
+def say_contained(incident: Incident, *, actor: Actor, at: datetime | None = None) -> Incident:
+    """Say that a rollback or stop which stands already holds this harm too; it counts from when that was pressed.
+
+    Only a person can: that the agent was taken back does not tell by itself that this was the harm.
+    """
+    person(actor, "say that it is contained")
+    require(actor, Permission.CONTAIN, incident.deployment)
+    at = at or clock.now()
+    held = holding(incident)
+    incident = timeline.lock(incident)
+    still_open_record(incident)
+    if incident.contained_at is not None:
+        raise OperationRefused(f"{incident.ref} is contained already.")
+    if held is None:
+        raise OperationRefused("No rollback since the harm began and no stop stands. Roll back or stop the agent.")
+    rooms.contain(incident, held.flipped_at if isinstance(held, Rollback) else held.engaged_at)
+    text = f"Contained already. {rooms.sentence(held)}"
+    data = {"evidence": rooms.source_of(held)}
+    timeline.append(incident, TimelineEntry.Kind.CONTAINED, text, actor=actor, at=at, data=data, ping=rooms.PINGS)
+    rooms.acknowledge_by_press(incident, actor, at)
+    return incident
 
 
 @transaction.atomic

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef
 
 from accounts.errors import OperationRefused
 from incidents.models import Branch, Incident, Owed, Responder, RollbackAnswer, Step
-from rollouts.models import BundleVersion, Deployment, RollbackLeg
+from incidents.operations import proving, rooms
+from incidents.operations.holding import holding
+from rollouts.models import Activation, BundleVersion, Deployment, Rollback, RollbackLeg, Stop
 
 #: What the page of R152 cannot lack; a summary is welcome.
 REQUIRED_TEXTS = {
@@ -18,16 +22,26 @@ REQUIRED_TEXTS = {
 }
 
 
-def unmet(incident: Incident, step: str) -> list[str]:
-    """What ``step`` still needs before it can close, as orders; empty when it can."""
+def unmet(
+    incident: Incident,
+    step: str,
+    *,
+    held: Callable[[Incident], Rollback | Stop | None] = holding,
+    proof: Callable[[Incident], proving.Standing] = proving.standing,
+) -> list[str]:
+    """What ``step`` still needs before it can close, as orders; empty when it can.
+
+    ``held`` and ``proof`` say what holds the harm and what the cases prove, for a page that knows already.
+    """
     if step == Step.DETECT:
         return _detect(incident)
     if step == Step.TRIAGE:
         return _triage(incident)
     if step == Step.CONTAIN:
-        return [*_harm_stopped(incident), *_legs(incident)]
+        return [*_harm_stopped(incident, held), *_legs(incident)]
     if step == Step.RESOLVE:
-        return [*_harm_stopped(incident), *_legs(incident), *_owed(incident), *_causes(incident)]
+        open_ends = [*_harm_stopped(incident, held), *_legs(incident), *_owed(incident)]
+        return [*open_ends, *proving.unmet(proof(incident))]
     if step == Step.DOCUMENT:
         return _document(incident)
     return []
@@ -69,17 +83,26 @@ def _triage(incident: Incident) -> list[str]:
     return found
 
 
-def _harm_stopped(incident: Incident) -> list[str]:
+def _harm_stopped(incident: Incident, held: Callable[[Incident], Rollback | Stop | None]) -> list[str]:
     if incident.contained_at is None and incident.containment_waived_at is None:
+        if (move := held(incident)) is not None:
+            return [f"Say that it is contained already. {rooms.sentence(move)}."]
         return ["Stop the harm: roll back or stop the agent, or waive containment with a reason."]
     return []
 
 
 def _legs(incident: Incident) -> list[str]:
+    """Of the rollbacks told here; one that was rolled forward has nothing left to walk."""
     rollbacks = incident.machine_moves.filter(kind="rollback").values("object_id")
+    forward = Activation.objects.filter(
+        kind=Activation.Kind.ROLL_FORWARD,
+        deployment=OuterRef("rollback__deployment"),
+        version=OuterRef("rollback__from_version"),
+        pk__gt=OuterRef("rollback__activation"),
+    )
     closed = (RollbackLeg.State.DONE, RollbackLeg.State.WAIVED, RollbackLeg.State.NOT_APPLICABLE)
     kinds = (
-        RollbackLeg.objects.filter(rollback__in=rollbacks)
+        RollbackLeg.objects.filter(~Exists(forward), rollback__in=rollbacks)
         .exclude(state__in=closed)
         .order_by("position")
         .values_list("kind", flat=True)
@@ -92,19 +115,6 @@ def _owed(incident: Incident) -> list[str]:
     """An investigation may take its time: it is owed by the postmortem, and delays no resolving (R164)."""
     debts = incident.owed.filter(given_at=None).exclude(kind=Owed.Kind.INVESTIGATION)
     return [f"{text.rstrip('.')}." for text in debts.values_list("text", flat=True)]
-
-
-def _causes(incident: Incident) -> list[str]:
-    """Why it happened is said, and each cause leaves a case or a reason why it cannot (R145, R146)."""
-    causes = list(incident.causes.live())
-    if not causes:
-        return ["Say why it happened: name at least one cause."]
-    bare = {cause.pk for cause in incident.causes.live().without_case()}
-    return [
-        f"Make a case for {cause.get_origin_display().lower()}, or say why there can be none."
-        for cause in causes
-        if cause.pk in bare and not cause.no_case_reason
-    ]
 
 
 def _document(incident: Incident) -> list[str]:
@@ -136,6 +146,9 @@ def do_next(incident: Incident) -> Order:
     if triaging and not incident.rollback_answer:
         return Order("answer", Step.TRIAGE, "Answer the 30-second question: what would rolling back do?")
     harm_on = incident.contained_at is None and incident.containment_waived_at is None
+    held = holding(incident) if harm_on else None
+    if held is not None:
+        return Order("say contained", Step.CONTAIN, f"Say that it is contained already. {rooms.sentence(held)}.")
     if harm_on and incident.rollback_answer == RollbackAnswer.STOP_THE_BLEED:
         return _go_back(incident)
     if triaging and not incident.branch:

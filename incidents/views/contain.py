@@ -66,6 +66,14 @@ def release(request: ActorRequest, ref: str) -> HttpResponse:
 
 
 @require_POST
+def say_contained(request: ActorRequest, ref: str) -> HttpResponse:
+    """What stands already, pressed elsewhere or before, holds this harm too."""
+    visit = visit_of(request, ref, Step.CONTAIN)
+    act = partial(containing.say_contained, visit.incident, actor=visit.actor)
+    return press(visit, act, f"{visit.incident.ref} is contained.")
+
+
+@require_POST
 def waive(request: ActorRequest, ref: str) -> HttpResponse:
     """Close containment without a rollback or stop."""
     visit = visit_of(request, ref, Step.CONTAIN)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from incidents.forms import SEVERITY_MEANINGS, PostmortemForm, ResolveForm
+from incidents.forms import SEVERITY_MEANINGS, PostmortemForm
 from incidents.models import Branch, Diagnosis, Incident, RollbackAnswer, Severity, Step
 from incidents.operations import exits as closing
-from incidents.views import containment
+from incidents.operations import rooms
+from incidents.operations.holding import holding
+from incidents.views import containment, resolution
 from incidents.views.visit import Visit
-from rollouts.models import Deployment
+from rollouts.models import Deployment, Rollback, Stop
 
 BRANCH_CONSEQUENCES = {
     Branch.VERSION: "roll back",
@@ -31,10 +33,22 @@ def order(visit: Visit) -> dict[str, Any]:
 def exits(visit: Visit) -> dict[str, Any]:
     """What the panel's step still needs before it can close."""
     return {
-        "unmet": closing.unmet(visit.incident, visit.panel),
+        "unmet": unmet(visit),
         "closed": is_closed(visit.incident, visit.panel),
         "ready": READY.get(Step(visit.panel), "Nothing left: this step can close"),
     }
+
+
+def unmet(visit: Visit) -> list[str]:
+    """The open ends of the panel's step, each fact asked once."""
+    return closing.unmet(
+        visit.incident, visit.panel, held=lambda _: holds(visit), proof=lambda _: resolution.proof(visit)
+    )
+
+
+def holds(visit: Visit) -> Rollback | Stop | None:
+    """What stands already, and may hold this harm too."""
+    return visit.once("held", lambda: holding(visit.incident))
 
 
 def is_closed(incident: Incident, step: str) -> bool:
@@ -79,10 +93,13 @@ def triage(visit: Visit) -> dict[str, Any]:
     }
 
 
-def resolve(visit: Visit) -> dict[str, Any]:
-    """The form that resolves."""
+def held(visit: Visit) -> dict[str, Any]:
+    """What stands already and may hold this harm too, while nobody has said that it is contained."""
     incident = visit.incident
-    return {"form": ResolveForm(initial={"resolution": incident.resolution}), "causes": list(incident.causes.live())}
+    if incident.contained_at is not None or incident.containment_waived_at is not None:
+        return {"held": ""}
+    move = holds(visit)
+    return {"held": rooms.sentence(move) if move is not None else ""}
 
 
 def document(visit: Visit) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from accounts.http import Rights, show, told, wants_region
 from accounts.middleware import ActorRequest, forbidden
 from incidents.access import get_room
 from incidents.models import Incident, Status, Step
-from incidents.views import containment, evidence, frame_of_room, panels, record
+from incidents.views import containment, evidence, frame_of_room, panels, record, resolution
 from incidents.views.visit import Visit, panel_url
 
 Read = Callable[[Visit], dict[str, Any]]
@@ -72,8 +72,8 @@ PANELS: dict[str, Region] = {
     Step.TRIAGE: whole(
         "incidents/steps/triage.html", NEXT, EXITS, also=(panels.triage, containment.plan, containment.outcome)
     ),
-    Step.CONTAIN: whole("incidents/steps/contain.html", EXITS, ACT, LEGS, STOP),
-    Step.RESOLVE: whole("incidents/steps/resolve.html", EXITS, also=(panels.resolve,)),
+    Step.CONTAIN: whole("incidents/steps/contain.html", EXITS, ACT, LEGS, STOP, also=(panels.held,)),
+    Step.RESOLVE: whole("incidents/steps/resolve.html", EXITS, also=(resolution.resolve,)),
     Step.DOCUMENT: whole("incidents/steps/document.html", EXITS, also=(panels.document,)),
 }
 

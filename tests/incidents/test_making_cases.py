@@ -26,7 +26,9 @@ TRACE = "a" * 32
 ARGUMENTS = {"order_id": "HH-20418", "amount": 240}
 
 
-def refused_refund(at: datetime, *, label: str = "2.0.0", trace: str = TRACE, bad: bool = True, **said: Any) -> None:
+def refused_refund(
+    at: datetime, *, label: str = "2.0.0", trace: str = TRACE, bad: bool = True, said: dict[str, Any] | None = None
+) -> None:
     """A run whose tool refuses, as an instrumented agent tells it; ``said`` is added to the tool's span."""
     common = {"lastgood.bundle": KEY, "lastgood.version": label, "gen_ai.conversation.id": "refund-418"}
     wrong = {"error.type": "refund_over_limit"} if bad else {}
@@ -40,7 +42,11 @@ def refused_refund(at: datetime, *, label: str = "2.0.0", trace: str = TRACE, ba
     told(
         span(common | {"gen_ai.operation.name": "invoke_agent"} | wrong, at=at, trace=trace, status=status),
         span(
-            common | tool | wrong | said, at=at + timedelta(milliseconds=10), trace=trace, status=status, message="no"
+            common | tool | wrong | (said or {}),
+            at=at + timedelta(milliseconds=10),
+            trace=trace,
+            status=status,
+            message="no",
         ),
     )
 
@@ -133,7 +139,7 @@ def test_messages_that_come_as_numbered_attributes_are_read(room: Incident, noon
 
 def test_secrets_are_not_copied_into_a_case(room: Incident, noon: datetime) -> None:
     arguments = {"order_id": "HH-1", "db_password": "hunter22", "nested": [{"sessionToken": "abc"}]}
-    refused_refund(noon, **{"gen_ai.tool.call.arguments": json.dumps(arguments)})
+    refused_refund(noon, said={"gen_ai.tool.call.arguments": json.dumps(arguments)})
     made, _ = from_run(room, actor=person(), day=noon.date(), trace_id=TRACE)
     stored = json.dumps(made.inputs)
     assert "HH-1" in stored
@@ -152,7 +158,7 @@ def test_without_content_no_case_is_made_and_nothing_is_invented(room: Incident,
 
 def test_what_the_telemetry_cut_short_is_not_taken_for_the_whole(room: Incident, noon: datetime) -> None:
     long = json.dumps({"order_id": "HH-1", "note": "x" * 20_000})
-    refused_refund(noon, **{"gen_ai.tool.call.arguments": long})
+    refused_refund(noon, said={"gen_ai.tool.call.arguments": long})
     with pytest.raises(OperationRefused, match="only the beginning"):
         from_run(room, actor=person(), day=noon.date(), trace_id=TRACE)
 

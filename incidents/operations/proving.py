@@ -1,0 +1,198 @@
+"""Whether the cases of an incident prove anything: each fails on the version that was bad and passes on the fix."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from django.db.models import Prefetch
+
+from accounts.actors import Actor
+from accounts.errors import OperationRefused
+from incidents.models import Cause, Incident
+from incidents.models.cause import surest_first
+from incidents.operations.cases import deployment_of
+from incidents.operations.refusals import still_open_record
+from rollouts.models import BundleVersion, EvalRun, EvalSet, RegressionCase, Rollback
+from rollouts.operations import eval_runs
+from rollouts.operations.eval_runs import Tally, newest_tallies
+
+#: Cases as the panel and the exits read them; bodies of versions stay behind.
+STANDING = (
+    RegressionCase.objects.filter(replaced_by=None)
+    .select_related("eval_set", "bad_version__bundle")
+    .defer("bad_version__body")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseProof:
+    """One case: how often it failed on ``bad``, and passed on the fix and on the version that may come next."""
+
+    case: RegressionCase
+    bad: BundleVersion | None
+    on_bad: Tally
+    on_fix: Tally
+    on_next: Tally
+
+    @property
+    def is_proven(self) -> bool:
+        return self.on_bad.k > 0 and 0 < self.on_fix.n == self.on_fix.k
+
+
+@dataclass(frozen=True, slots=True)
+class CauseProof:
+    """One cause with its cases."""
+
+    cause: Cause
+    cases: list[CaseProof]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the proof stands. ``fix`` is the version in service now, ``following`` the one that may replace it."""
+
+    bad: BundleVersion | None
+    fix: BundleVersion | None
+    following: BundleVersion | None
+    causes: list[CauseProof]
+    others: list[CaseProof]
+
+    @property
+    def cases(self) -> list[CaseProof]:
+        """Every case once, those of causes first."""
+        all_of_them = [*(proof for cause in self.causes for proof in cause.cases), *self.others]
+        return list({proof.case.pk: proof for proof in all_of_them}.values())
+
+    @property
+    def candidate(self) -> BundleVersion | None:
+        """What is to be proven and promoted: the newest version above the bad one, else the one in service."""
+        return self.following or self.fix
+
+
+def standing(incident: Incident) -> Standing:
+    """Causes, their cases and what the newest finished runs say of them. Seven queries at most."""
+    deployment = incident.deployment
+    causes = surest_first(incident.causes.live().prefetch_related(Prefetch("cases", STANDING)))
+    made = list(STANDING.filter(incident_ref=incident.ref))
+    fix = deployment.active if deployment else None
+    known = {case.pk: case for case in [*made, *(case for cause in causes for case in cause.cases.all())]}
+    bad = bad_version(incident, known.values())
+    following = next_version(bad, fix)
+    tallies = newest_tallies(
+        known.values(),
+        {
+            version.pk: version
+            for version in [bad, fix, following, *(case.bad_version for case in known.values())]
+            if version is not None
+        }.values(),
+    )
+
+    def proof(case: RegressionCase) -> CaseProof:
+        its_bad = case.bad_version or bad
+        on_bad = tallies.get((case.pk, its_bad.pk), Tally()) if its_bad else Tally()
+        return CaseProof(
+            case,
+            its_bad,
+            Tally(on_bad.n - on_bad.k, on_bad.n, on_bad.run),
+            tallies.get((case.pk, fix.pk), Tally()) if fix else Tally(),
+            tallies.get((case.pk, following.pk), Tally()) if following else Tally(),
+        )
+
+    covered = {case.pk for cause in causes for case in cause.cases.all()}
+    return Standing(
+        bad,
+        fix,
+        following,
+        [CauseProof(cause, [proof(case) for case in cause.cases.all()]) for cause in causes],
+        [proof(case) for case in made if case.pk not in covered],
+    )
+
+
+def bad_version(incident: Incident, cases: Iterable[RegressionCase]) -> BundleVersion | None:
+    """The version that failed: what the cases name, else what a rollback of this incident took back."""
+    named = [case.bad_version for case in cases if case.bad_version is not None]
+    if named:
+        return max(named, key=lambda version: version.number)
+    moves = incident.machine_moves.filter(kind="rollback").values("object_id")
+    rollback = Rollback.objects.filter(pk__in=moves).select_related("from_version__bundle").first()
+    return rollback.from_version if rollback else None
+
+
+def next_version(bad: BundleVersion | None, fix: BundleVersion | None) -> BundleVersion | None:
+    """The newest version pushed after the bad one, unless it is in service already."""
+    if bad is None:
+        return None
+    above = BundleVersion.objects.filter(bundle_id=bad.bundle_id, number__gt=bad.number).select_related("bundle")
+    newest = above.defer("body").order_by("-number").first()
+    return newest if newest is not None and (fix is None or newest.pk != fix.pk) else None
+
+
+def unmet(found: Standing) -> list[str]:
+    """What the proof still needs before the incident can be resolved, as orders (R145, R146)."""
+    if not found.causes:
+        return ["Say why it happened: name at least one cause."]
+    orders = []
+    for each in found.causes:
+        if not each.cases and not each.cause.no_case_reason:
+            orders.append(f"Make a case for {each.cause.get_origin_display().lower()}, or say why there can be none.")
+        if not each.cause.proof_waived_reason:
+            orders += [order for proof in each.cases if (order := unproven(proof, found.fix))]
+    return [*dict.fromkeys(orders), *_red(found.fix)]
+
+
+def unproven(proof: CaseProof, fix: BundleVersion | None) -> str:
+    """What one case still needs, as an order; empty when it is proven."""
+    key, bad = proof.case.key, proof.bad
+    if proof.is_proven and fix != bad:
+        return ""
+    if bad is None:
+        return f"Say which version {key} fails on."
+    if proof.on_bad.n == 0:
+        return f"Run {key} on {bad.label}, the version that was bad."
+    if proof.on_bad.k == 0:
+        return f"Refine {key}: it passed {proof.on_bad.n} of {proof.on_bad.n} on {bad.label}, so it catches nothing."
+    if fix is None or fix == bad:
+        return f"Put the fix in service: {bad.label} still is."
+    if proof.on_fix.n == 0:
+        return f"Run {key} on {fix.label}, the version in service."
+    return f"Fix what {key} shows: it passed {proof.on_fix} on {fix.label}."
+
+
+def _red(fix: BundleVersion | None) -> list[str]:
+    """The newest run of a whole set on the version in service must not have failed; nobody can waive that."""
+    if fix is None:
+        return []
+    runs = EvalRun.objects.filter(version=fix, only=None, state__in=[EvalRun.State.PASSED, EvalRun.State.FAILED])
+    newest = runs.defer("raw").order_by("-done_at", "-pk").first()
+    if newest is None or newest.state == EvalRun.State.PASSED:
+        return []
+    return [f"Make the whole suite pass on {fix.label}: {newest.failed} failed in run {newest.pk}."]
+
+
+def run(incident: Incident, *, actor: Actor, on: Literal["bad", "fix", "next", "all"]) -> list[EvalRun]:
+    """Ask for runs: the cases of this incident on the version each failed on, on the fix or on the version after it,
+    or the whole golden set (``all``) on the candidate."""
+    still_open_record(incident)
+    deployment_of(incident)
+    found = standing(incident)
+    if on == "all":
+        version = found.candidate
+        if version is None:
+            raise OperationRefused("Nothing is in service here, so there is nothing to run the suite on.")
+        return [eval_runs.request_run(version, actor=actor, incident_ref=incident.ref)]
+    wanted: dict[tuple[BundleVersion, EvalSet], list[str]] = defaultdict(list)
+    for proof in found.cases:
+        version = {"bad": proof.bad, "fix": found.fix, "next": found.following}[on]
+        if version is not None:
+            wanted[version, proof.case.eval_set].append(proof.case.key)
+    if not wanted:
+        raise OperationRefused(
+            "Make a case first: there is nothing to run." if not found.cases else "Say which version it fails on."
+        )
+    return [
+        eval_runs.request_run(version, actor=actor, set_name=its_set.name, only=keys, incident_ref=incident.ref)
+        for (version, its_set), keys in wanted.items()
+    ]
