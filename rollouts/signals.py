@@ -7,8 +7,9 @@ from collections.abc import Callable
 from django.db import transaction
 from django.dispatch import Signal
 
-#: Sent with ``kind`` (rollback, roll_forward, promotion, stop, release, leg) and ``pk`` of the row of that kind
-#: (Rollback, Activation, Activation, Stop, Stop, RollbackLeg). Receivers run after commit and may fail.
+#: Sent with ``kind`` (rollback, roll_forward, promotion, stop, release, leg, case, eval_run) and ``pk`` of the row of
+#: that kind (Rollback, Activation, Activation, Stop, Stop, RollbackLeg, RegressionCase, EvalRun that is over).
+#: Receivers run after commit and may fail.
 machine_moved = Signal()
 
 #: Filled by ``incidents``: the reference of the incident that a move (kind, pk) was recorded in, or None.

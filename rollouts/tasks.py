@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+import logging
+import threading
+from typing import Any
 
+from celery import shared_task
+from celery.signals import worker_shutting_down
+from django.db import close_old_connections
+
+from rollouts.operations import eval_work
 from rollouts.telemetry import partitions
 
 SCHEDULE = {
@@ -12,10 +19,40 @@ SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "rollouts.run_evals": {"task": "rollouts.tasks.run_evals", "schedule": 1.0, "options": {"expires": 5}},
 }
+
+logger = logging.getLogger(__name__)
+#: One eval at a time per worker process, beside the threads that send pages and notices.
+_busy = threading.Lock()
+_stopping = threading.Event()
 
 
 @shared_task
 def keep_partitions() -> None:
     """Make the days ahead, drop those past the retention."""
     partitions.keep_partitions()
+
+
+@shared_task
+def run_evals() -> None:
+    """See whether an eval run waits, and run it in a thread of its own: it takes as long as its command does."""
+    if not _stopping.is_set() and _busy.acquire(blocking=False):
+        threading.Thread(target=_run_evals, name="evals").start()
+
+
+def _run_evals() -> None:
+    try:
+        while not _stopping.is_set() and eval_work.execute_due(stop=_stopping) is not None:
+            pass
+    except Exception:  # whatever went wrong, the row is due again when its hold is over
+        logger.exception("an eval run could not be worked at")
+    finally:
+        close_old_connections()
+        _busy.release()
+
+
+@worker_shutting_down.connect
+def stop_evals(**kwargs: Any) -> None:
+    """The worker has been told to stop: its eval command ends now, and the next worker goes on with the run."""
+    _stopping.set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,16 @@ WEBHOOK_ALLOW_PRIVATE = env_networks("WEBHOOK_ALLOW_PRIVATE")  # empty: webhooks
 # -- processes -----------------------------------------------------------------------------------------------------
 WEB_WORKERS = env_int("WEB_WORKERS", 1)
 WORKER_THREADS = env_int("WORKER_THREADS", 4)
+
+# -- evals ---------------------------------------------------------------------------------------------------------
+try:
+    EVAL_COMMAND = shlex.split(env_text("EVAL_COMMAND"))  # empty: the practice runner
+except ValueError as error:
+    raise ImproperlyConfigured(f"EVAL_COMMAND cannot be read as a command: {error}.") from None
+EVAL_TIME_LIMIT = env_int("EVAL_TIME_LIMIT", 900)  # seconds
+EVAL_ENV = env_list("EVAL_ENV")  # names of variables that the command is handed
+if withheld := {"DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "EMAIL_HOST_PASSWORD"} & {*EVAL_ENV}:
+    raise ImproperlyConfigured(f"EVAL_ENV names {', '.join(sorted(withheld))}, which no eval command may know.")
 
 # -- doors ---------------------------------------------------------------------------------------------------------
 INTAKE_MAX_BYTES = env_int("INTAKE_MAX_BYTES", 5 * 1024 * 1024)

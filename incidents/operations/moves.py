@@ -1,4 +1,4 @@
-"""The machine's moves become the record: rollbacks, stops, releases, legs, promotions.
+"""The machine's moves become the record: rollbacks, stops, releases, legs, promotions, cases, eval runs.
 
 Each move is dealt with once, in a transaction of its own after the move has committed: the signal comes first, and
 what it missed the clock finds (:func:`sweep`). ``MachineMove`` is the memory of what has been dealt with.
@@ -19,8 +19,8 @@ from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.locks import patient
 from incidents.models import Incident, MachineMove, TimelineEntry
-from incidents.operations import notices, rooms, timeline
-from rollouts.models import Activation, Rollback, RollbackLeg, Stop
+from incidents.operations import notices, proofs, rooms, timeline
+from rollouts.models import Activation, RegressionCase, Rollback, RollbackLeg, Stop
 
 Kind = TimelineEntry.Kind
 #: How far back the sweep looks; a row it cannot record is complained of for as long, then left.
@@ -86,6 +86,8 @@ def unrecorded(at: datetime) -> Iterator[tuple[str, int]]:
         ("promotion", Activation.objects.filter(at__gte=since, kind=Activation.Kind.PROMOTION)),
         ("leg", RollbackLeg.objects.filter(closed_at__gte=since, closed_by__isnull=False)),
         ("release", Stop.objects.filter(released_at__gte=since)),
+        ("case", RegressionCase.objects.filter(created_at__gte=since).exclude(incident_ref="")),
+        ("eval_run", proofs.finished_runs().filter(created_at__gte=since).exclude(incident_ref="")),
     )
     for kind, rows in sources:
         named = MachineMove.objects.filter(kind=kind, object_id=OuterRef("pk"))
@@ -266,4 +268,6 @@ RECORDERS: dict[str, Callable[[int], Incident | None]] = {
     "roll_forward": _roll_forward,
     "promotion": _promotion,
     "leg": _leg,
+    "case": proofs.record_case,
+    "eval_run": proofs.record_run,
 }

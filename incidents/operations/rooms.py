@@ -17,9 +17,10 @@ from rollouts.models import Deployment, Rollback, RollbackLeg, Stop
 PINGS = ("rail", "contain", "legs", "resolve", "exits", "board")
 
 
-def claim(kind: str, pk: int, deployment: Deployment) -> tuple[MachineMove, bool]:
+def claim(kind: str, pk: int, deployment: Deployment | None) -> tuple[MachineMove, bool]:
     """The memory of one move, and whether this caller is the first to deal with it."""
-    grouping.lock_deployment(deployment.pk)  # moves and alerts of one deployment are dealt with one after the other
+    if deployment is not None:  # moves and alerts of one deployment are dealt with one after the other
+        grouping.lock_deployment(deployment.pk)
     try:
         with transaction.atomic():
             return MachineMove.objects.create(kind=kind, object_id=pk, recorded_at=clock.now()), True

@@ -26,6 +26,7 @@ from accounts.middleware import ActorRequest
 from accounts.operations.people import CHANNEL as PEOPLE
 from incidents.operations.timeline import CHANNEL as INCIDENTS
 from rollouts.operations.epoch import CHANNEL as EPOCH
+from rollouts.operations.eval_runs import CHANNEL as RUNS
 from rollouts.resolver.propagation import CHANNEL as PROPAGATION
 
 BEAT = 15.0  # seconds between comments that keep proxies from closing a quiet stream
@@ -95,6 +96,12 @@ class Switchboard:
             for mailbox in self.mailboxes:
                 mailbox.put("epoch")
             return
+        if channel == RUNS:  # the page of the run, and the room it was asked for in
+            number, *rooms = payload.split()
+            for mailbox in self.mailboxes:
+                if mailbox.scope in {f"run-{number}", *rooms}:
+                    mailbox.put("runs")
+            return
         ref, *regions = payload.split()
         for mailbox in self.mailboxes:
             mailbox.put("incidents", *(regions if mailbox.scope == ref else ()))
@@ -121,9 +128,10 @@ class Switchboard:
                     await listening.execute(f"LISTEN {INCIDENTS}")
                     await listening.execute(f"LISTEN {EPOCH}")
                     await listening.execute(f"LISTEN {PROPAGATION}")
+                    await listening.execute(f"LISTEN {RUNS}")
                     if not first:
                         for mailbox in self.mailboxes:
-                            mailbox.put("incidents", "epoch", "timeline", "header", "legs", "act")
+                            mailbox.put("incidents", "epoch", "timeline", "header", "legs", "act", "runs")
                     pause, first = 0.1, False
                     self.ready.set()
                     async for notice in listening.notifies():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
-from django.db.models import Max
+from django.db import connection, transaction
+from django.db.models import Count
 
 from accounts import clock
 from accounts.actors import Actor
@@ -19,10 +19,18 @@ from accounts.permissions import Permission, require
 from rollouts import junit, signals
 from rollouts.models import BundleVersion, EvalResult, EvalRun, EvalSet, EvalSetVersion, RegressionCase
 from rollouts.operations import cases, eval_gates
+from rollouts.operations.eval_proof import Proof, Tally, newest_tallies, proof
+
+__all__ = [
+    "CHANNEL", "Matched", "Progress", "Proof", "Tally", "cancel", "newest_tallies", "progress", "proof",
+    "request_run", "unmatched", "upload_junit",
+]  # fmt: skip
 
 #: A runner that says nothing for this long is called stalled; it is ended only when its time is over.
 SILENCE = timedelta(seconds=120)
 MAX_TRIES = 1_000  # results of one case that are kept of one file
+#: NOTIFY channel; the payload is ``<run> [<incident>]``: whose open pages should look again.
+CHANNEL = "lastgood_eval"
 State = EvalRun.State
 
 
@@ -64,6 +72,7 @@ def request_run(
         **acted_by(actor),
     )
     asked = {"run": run.pk, "set": str(newest), "only": None if only is None else sorted(set(only))}
+    ping(run)
     audit.record(actor, "request eval run", str(version), data=asked, at=at)
     return run
 
@@ -83,6 +92,7 @@ def cancel(run: EvalRun, *, actor: Actor, at: datetime | None = None) -> EvalRun
     run.save(update_fields=["cancelled_at", "cancelled_by", "claimed_until"])
     run.refresh_from_db(fields=["state"])
     audit.record(actor, "cancel eval run", str(run.version), data={"run": run.pk}, at=at)
+    ping(run)
     signals.announce("eval_run", run.pk)
     return run
 
@@ -138,6 +148,7 @@ def upload_junit(
     EvalResult.objects.bulk_create(matched.results, batch_size=1000)
     count(run)
     eval_gates.write(run, at=at)
+    ping(run)
     audit.record(
         actor, "upload eval results", str(version), data={"run": run.pk, "set": str(newest), "state": run.state}, at=at
     )
@@ -202,63 +213,10 @@ def storable(text: str) -> str:
 
 def count(run: EvalRun) -> None:
     """Set the run's counters to what its results say."""
-    outcomes = Counter(run.results.values_list("outcome", flat=True))
-    run.passed, run.failed, run.errored = (outcomes[outcome] for outcome in EvalResult.Outcome.values)
+    outcomes = dict(run.results.order_by().values_list("outcome").annotate(Count("pk")))
+    run.passed, run.failed, run.errored = (outcomes.get(outcome, 0) for outcome in EvalResult.Outcome.values)
     run.save(update_fields=["passed", "failed", "errored"])
     run.refresh_from_db(fields=["state"])
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """``k`` of ``n`` tries; errors of the infrastructure are no tries. ``run`` is where to look, None when never."""
-
-    k: int = 0
-    n: int = 0
-    run: int | None = None
-
-    def __str__(self) -> str:
-        return f"{self.k} of {self.n}"
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What the newest finished results say: a case is proven when it failed on the bad version and holds on the fix."""
-
-    failed_on_bad: Tally
-    passed_on_fix: Tally
-
-    @property
-    def is_proven(self) -> bool:
-        return self.failed_on_bad.k > 0 and 0 < self.passed_on_fix.n == self.passed_on_fix.k
-
-
-def proof(case: RegressionCase, bad: BundleVersion | None, fix: BundleVersion | None) -> Proof:
-    """(failed k of n on ``bad``, passed k of n on ``fix``), from the newest finished run of each."""
-    tallies = newest_tallies([case], [version for version in (bad, fix) if version is not None])
-    on_bad = tallies.get((case.pk, bad.pk)) if bad is not None else None
-    on_fix = tallies.get((case.pk, fix.pk)) if fix is not None else None
-    return Proof(
-        Tally(on_bad.n - on_bad.k, on_bad.n, on_bad.run) if on_bad else Tally(),
-        on_fix or Tally(),
-    )
-
-
-def newest_tallies(of: Iterable[RegressionCase], versions: Iterable[BundleVersion]) -> dict[tuple[int, int], Tally]:
-    """(case, version) → how often the case passed in the newest finished run that judged it. Two queries."""
-    case_ids, version_ids = [case.pk for case in of], [version.pk for version in versions]
-    judged = EvalResult.objects.filter(
-        case_id__in=case_ids, run__version_id__in=version_ids, run__done_at__isnull=False
-    ).exclude(outcome=EvalResult.Outcome.ERROR)
-    newest = judged.values("case_id", "run__version_id").annotate(newest=Max("run_id"))
-    wanted = {(row["case_id"], row["newest"]): row["run__version_id"] for row in newest}
-    counted: dict[tuple[int, int], Tally] = {}
-    rows = judged.filter(run_id__in={run for _, run in wanted}).values_list("case_id", "run_id", "outcome")
-    for case_id, run_id, outcome in rows:
-        version_id = wanted.get((case_id, run_id))
-        if version_id is not None:
-            was = counted.get((case_id, version_id), Tally())
-            counted[case_id, version_id] = Tally(was.k + (outcome == EvalResult.Outcome.PASS), was.n + 1, run_id)
-    return counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +266,12 @@ def locked(pk: int) -> EvalRun:
         .get(pk=pk)
     )
     return run
+
+
+def ping(run: EvalRun) -> None:
+    """Tell open pages, at commit, that ``run`` has moved on."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{run.pk} {run.incident_ref}"])
 
 
 def cases_of(run: EvalRun) -> list[RegressionCase]:

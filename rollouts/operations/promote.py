@@ -99,7 +99,7 @@ def _reasons(deployment: Deployment, version: BundleVersion, standing: gates.Gat
         return []
     reasons = [f"Gate {result.gate} is red{f': {result.detail}' if result.detail else ''}." for result in standing.red]
     if not waived:
-        reasons += [f"Gate {gate} has no result and there is no waiver." for gate in standing.missing]
+        reasons += [_lacking(gate, standing.why.get(gate)) for gate in standing.missing]
     snapshot = str(version.body["model"]["snapshot"])
     if not is_pinned(snapshot):
         reasons.append(f"Model {snapshot} is an alias that its provider may move; pin a snapshot.")
@@ -108,3 +108,9 @@ def _reasons(deployment: Deployment, version: BundleVersion, standing: gates.Gat
     if not version.metadata.get("in_flight_policy"):
         reasons.append("No in-flight policy is declared (metadata.in_flight_policy).")
     return reasons
+
+
+def _lacking(gate: str, why: str | None) -> str:
+    if why is None:
+        return f"Gate {gate} has no result and there is no waiver."
+    return f"Gate {gate} has no result that counts and there is no waiver: {why}"

@@ -149,6 +149,7 @@ def version_page(
     )
     previous = BundleVersion.objects.defer("body").filter(bundle=found.bundle, number__lt=found.number).first()
     body: dict[str, Any] = found.body
+    looked = gates.look(found)
     context = {
         "version": found,
         "bundle": found.bundle,
@@ -156,7 +157,7 @@ def version_page(
         "metadata": found.metadata,
         "parts": [(part, found.part_digests.get(part, "")) for part in PARTS],
         "previous": previous,
-        "deployments": [(d, gates.standing(found, d.environment_id), d.active_id == found.pk) for d in deployments],
+        "deployments": [(d, looked.standing(d.environment_id), d.active_id == found.pk) for d in deployments],
         "gates": list(found.gate_results.all()[:20]),
         "history": list(found.activations.select_related("deployment__environment", "deployment__bundle")[:20]),
         "form": form,
