@@ -19,7 +19,7 @@ from rollouts.practice import agent
 from rollouts.practice.refunds import Order
 from rollouts.practice.resolved import Bundle, read
 from rollouts.practice.scenarios import schema_contract
-from rollouts.practice.scenarios.base import Where
+from rollouts.practice.scenarios.base import Where, spread
 from rollouts.practice.spans import Trace
 
 _DOLLARS = re.compile(r"\$\s?(\d[\d,]*)")
@@ -49,7 +49,7 @@ def work_order(bundle: Bundle, inputs: Any) -> Trace:
         kind = next((schema_contract.fault({"priority": None, **order}) for order in orders), None)
     if kind is None:
         raise CannotPlay(f'The practice agent files orders: give it {{"message": "{"|".join(kinds)}"}}.')
-    number = next((n for n in range(100) if schema_contract.spread(n, kinds) == kind), 0)
+    number = next((n for n in range(100) if spread(n, kinds) == kind), 0)
     return schema_contract.serve(bundle, number, _HERE, False)
 
 

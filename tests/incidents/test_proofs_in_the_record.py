@@ -35,6 +35,7 @@ def test_a_case_and_a_finished_run_are_told_in_their_room(committing: Any) -> No
     ]
     assert told[1].data == {"run": run.pk, "state": "failed"}
     assert told[1].actor_kind == "person"
+    room.refresh_from_db()
     assert timeline.first_broken(room) is None
 
 
