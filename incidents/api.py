@@ -18,7 +18,6 @@ from incidents.operations import (
     acknowledge,
     contain,
     deployment,
-    document,
     duty,
     note,
     replay,
@@ -28,6 +27,7 @@ from incidents.operations import (
 )
 from incidents.operations import declare as declaring
 from incidents.operations import reopen as reopening
+from incidents.operations.postmortems import closing
 
 router = Router(tags=["incidents"])
 
@@ -82,11 +82,6 @@ class ResolveIn(Strict):
 
 
 class DocumentIn(Strict):
-    summary: Words = ""
-    root_cause: Words = ""
-    impact: Words = ""
-    resolution: Words = Field("", description="What was said when resolving, when not given.")
-    prevention: Words = ""
     skip_reason: Words = Field("", description="Close without a postmortem instead, for this reason.")
 
 
@@ -217,13 +212,12 @@ def resolve_incident(request: HttpRequest, ref: str, body: ResolveIn) -> Answer:
 
 @router.post("/incidents/{ref}/document", response=Answer, url_name="document_incident")
 def document_incident(request: HttpRequest, ref: str, body: DocumentIn) -> Answer:
-    """Write the postmortem and close the step, or skip it with a reason. People only."""
+    """Close with the postmortem as it is published and signed, or without one for a reason. People only."""
     actor = actor_of(request)
     incident = access.get_incident(actor, ref)
     if body.skip_reason:
-        return shown(request, document.skip(incident, actor=actor, reason=body.skip_reason))
-    texts = body.model_dump(exclude={"skip_reason"})
-    return shown(request, document.document(incident, actor=actor, **texts))
+        return shown(request, closing.skip(incident, actor=actor, reason=body.skip_reason))
+    return shown(request, closing.close(incident, actor=actor))
 
 
 @router.post("/incidents/{ref}/reopen", response=Answer, url_name="reopen_incident")

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from incidents.models import Confidence, DetectionSource, Origin, Severity
-from incidents.operations.exits import REQUIRED_TEXTS
+from incidents.operations.postmortems.ready import REQUIRED_TEXTS
 from rollouts.models import Deployment
 
 SHOWN = {"rows": 3}

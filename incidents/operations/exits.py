@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
@@ -11,15 +11,8 @@ from accounts.errors import OperationRefused
 from incidents.models import Branch, Incident, Owed, Responder, RollbackAnswer, Step
 from incidents.operations import proving, rooms
 from incidents.operations.holding import holding
+from incidents.operations.postmortems import ready
 from rollouts.models import Activation, BundleVersion, Deployment, Rollback, RollbackLeg, Stop
-
-#: What the page of R152 cannot lack; a summary is welcome.
-REQUIRED_TEXTS = {
-    "root_cause": "Write the root cause.",
-    "impact": "Write the impact: who saw what, how much, how long.",
-    "resolution": "Write what resolved it.",
-    "prevention": "Write what prevents it next time.",
-}
 
 
 def unmet(
@@ -43,7 +36,7 @@ def unmet(
         open_ends = [*_harm_stopped(incident, held), *_legs(incident), *_owed(incident)]
         return [*open_ends, *proving.unmet(proof(incident))]
     if step == Step.DOCUMENT:
-        return _document(incident)
+        return ready.unmet(incident, getattr(incident, "postmortem", None))
     return []
 
 
@@ -56,11 +49,6 @@ def refuse(reasons: list[str], sentence: str) -> None:
     """Refuse with ``sentence`` and every reason, when there are any; they are ``reasons`` of the JSON answer."""
     if reasons:
         raise OperationRefused(f"{sentence}: {' '.join(reasons)}", details={"reasons": reasons})
-
-
-def missing_texts(texts: Mapping[str, str]) -> list[str]:
-    """The postmortem's required texts that are blank, as orders."""
-    return [order for name, order in REQUIRED_TEXTS.items() if not texts.get(name, "").strip()]
 
 
 def _detect(incident: Incident) -> list[str]:
@@ -115,13 +103,6 @@ def _owed(incident: Incident) -> list[str]:
     """An investigation may take its time: it is owed by the postmortem, and delays no resolving (R164)."""
     debts = incident.owed.filter(given_at=None).exclude(kind=Owed.Kind.INVESTIGATION)
     return [f"{text.rstrip('.')}." for text in debts.values_list("text", flat=True)]
-
-
-def _document(incident: Incident) -> list[str]:
-    page = getattr(incident, "postmortem", None)
-    texts = page.texts() if page is not None else {}
-    texts["resolution"] = texts.get("resolution") or incident.resolution
-    return missing_texts(texts)
 
 
 @dataclass(frozen=True, slots=True)

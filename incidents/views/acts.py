@@ -19,11 +19,11 @@ from incidents.access import get_room
 from incidents.models import Incident, Step
 from incidents.operations import acknowledge as acknowledging
 from incidents.operations import deployment as naming
-from incidents.operations import document as documenting
 from incidents.operations import duty as duties
 from incidents.operations import note as noting
 from incidents.operations import severity as severities
 from incidents.operations import triage as triaging
+from incidents.operations.postmortems import closing
 from incidents.views.containment import WHY
 from incidents.views.room import after, enter, refused
 from incidents.views.visit import Visit
@@ -135,7 +135,7 @@ def skip_step(request: ActorRequest, ref: str, step: str) -> HttpResponse:
     """Close triage, containment or the record without the usual work, for a reason that stays visible."""
     visit = visit_of(request, ref, step)
     reason = request.POST.get("reason", "")
-    skips: dict[str, Callable[..., Incident]] = {Step.TRIAGE: triaging.skip, Step.DOCUMENT: documenting.skip}
+    skips: dict[str, Callable[..., Incident]] = {Step.TRIAGE: triaging.skip, Step.DOCUMENT: closing.skip}
     if step not in skips:
         raise Http404
     return press(visit, lambda: skips[step](visit.incident, actor=visit.actor, reason=reason), "Recorded.")

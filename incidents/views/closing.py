@@ -11,9 +11,9 @@ from accounts.errors import OperationRefused
 from accounts.middleware import ActorRequest
 from incidents.forms import PostmortemForm, ResolveForm, errors_first
 from incidents.models import Step
-from incidents.operations import document as documenting
 from incidents.operations import reopen as reopening
 from incidents.operations import resolve as resolving
+from incidents.operations.postmortems import closing, draft, edit, publish
 from incidents.views.acts import press, visit_of
 from incidents.views.room import after, page, panel, refused, room, target_of
 from incidents.views.visit import Visit
@@ -53,7 +53,12 @@ def document(request: ActorRequest, ref: str) -> HttpResponse:
     if not form.is_valid():
         return again(visit, form)
     try:
-        documenting.document(visit.incident, actor=visit.actor, **form.cleaned_data)
+        page = draft.begin(visit.incident, actor=visit.actor)
+        versions = dict(page.sections.values_list("name", "version"))
+        for name, text in form.cleaned_data.items():
+            edit.save_section(page, actor=visit.actor, name=name, text=text, version=versions.get(name, 0))
+        publish.publish(page, actor=visit.actor)
+        closing.close(visit.incident, actor=visit.actor)
     except OperationRefused as refusal:
         return refused(visit, refusal, form=form)
     return after(visit, f"{visit.incident.ref} is documented.")

@@ -11,8 +11,9 @@ from accounts import clock
 from accounts.actors import Actor
 from accounts.models import SiteRole, Team, User
 from incidents import receivers
-from incidents.models import Destination, Incident, OnCall, TimelineEntry
-from incidents.operations import contain, destinations, document, opening, resolve
+from incidents.models import Destination, Incident, OnCall, Postmortem, PostmortemRevision, TimelineEntry
+from incidents.operations import contain, destinations, opening, resolve
+from incidents.operations.postmortems import closing, draft, edit, publish
 from rollouts import signals
 from rollouts.models import Deployment
 from tests.factories.accounts import CLOCKWORK, person
@@ -63,16 +64,32 @@ def resolved(room: Incident) -> Incident:
     )
 
 
+TEXTS = {"root_cause": "A tool schema.", "impact": "418 refunds.", "resolution": "Back.", "prevention": "A case."}
+
+
+def page_of(room: Incident, actor: Actor, **texts: str) -> Postmortem:
+    """The postmortem of ``room`` with every required text (``texts`` replace some) and every rollback answered."""
+    page = draft.begin(room, actor=actor)
+    versions = dict(page.sections.values_list("name", "version"))
+    for name, text in (TEXTS | texts).items():
+        edit.save_section(page, actor=actor, name=name, text=text, version=versions.get(name, 0))
+    for row in page.escapes.all():
+        edit.save_row(page, "escapes", row.question, actor=actor, version=row.version, values={"answer": "Too small."})
+    return page
+
+
+def signed(page: Postmortem, actor: Actor) -> PostmortemRevision:
+    """``page`` published by ``actor`` and signed by a commander and an approver."""
+    revision = publish.publish(page, actor=actor)
+    publish.sign(revision, actor=person(SiteRole.COMMANDER), role="commander")
+    publish.sign(revision, actor=person(SiteRole.APPROVER), role="approver")
+    return revision
+
+
 def written(room: Incident, actor: Actor) -> Incident:
-    """``room`` with a whole postmortem by ``actor``."""
-    return document.document(
-        room,
-        actor=actor,
-        root_cause="A tool schema.",
-        impact="418 refunds.",
-        resolution="Back.",
-        prevention="A case.",
-    )
+    """``room`` with a whole postmortem by ``actor``, signed and closed."""
+    signed(page_of(room, actor), actor)
+    return closing.close(room, actor=actor)
 
 
 @contextmanager

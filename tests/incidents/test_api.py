@@ -14,7 +14,7 @@ from incidents.models import Alert, Incident, Integration, Receipt
 from incidents.operations import acknowledge, contain, note, resolve
 from tests.callers import Caller, signed_in
 from tests.factories.accounts import person, token
-from tests.factories.incidents import incident, someone
+from tests.factories.incidents import incident, page_of, signed, someone
 from tests.factories.rollouts import running
 
 pytestmark = pytest.mark.django_db
@@ -218,9 +218,14 @@ def test_the_whole_of_an_incident_can_be_worked_through_the_api(mara: Caller, ro
     assert mara.post(f"{at}/waive", {"reason": "nothing runs"}).json()["step"] == "resolve"
     assert robot.post(f"{at}/resolve", fix).status_code == 403
     assert mara.post(f"{at}/resolve", fix).json()["status"] == "resolved"
-    assert mara.post(f"{at}/document", {"summary": "s"}).status_code == 409
-    texts = {"root_cause": "c", "impact": "i", "prevention": "p"}
-    assert mara.post(f"{at}/document", texts).json()["status"] == "closed"
+    refused = mara.post(f"{at}/document", {})
+    assert (refused.status_code, refused.json()["reasons"]) == (
+        409,
+        ["Begin the postmortem: it is drafted from the record."],
+    )
+    actor = person()
+    signed(page_of(Incident.objects.get(ref=ref), actor), actor)
+    assert mara.post(f"{at}/document", {}).json()["status"] == "closed"
     assert mara.post(f"{at}/note", {"text": "late"}).status_code == 409
     assert robot.post(f"{at}/reopen", {"reason": "again"}).json()["step"] == "resolve"
 

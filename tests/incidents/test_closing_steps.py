@@ -13,7 +13,6 @@ from incidents.operations import (
     contain,
     declare,
     deployment,
-    document,
     duty,
     moves,
     note,
@@ -22,6 +21,7 @@ from incidents.operations import (
     severity,
     triage,
 )
+from incidents.operations.postmortems import closing, draft
 from tests.factories.accounts import machine, person
 from tests.factories.incidents import incident, last, on_call, resolved, someone, written
 from tests.factories.rollouts import deployment as a_deployment
@@ -172,32 +172,37 @@ def test_no_machine_resolves_or_documents() -> None:
     with pytest.raises(NotPermitted):
         written(room, machine())
     with pytest.raises(NotPermitted):
-        document.skip(room, actor=machine(), reason="r")
+        closing.skip(room, actor=machine(), reason="r")
 
 
 def test_documenting_closes_the_step_and_settles_the_investigation() -> None:
     room = resolved(incident(owed=[(Owed.Kind.INVESTIGATION, "Investigate")]))
     with pytest.raises(OperationRefused, match="investigation"):
-        document.skip(room, actor=person(), reason="small")
+        closing.skip(room, actor=person(), reason="small")
+    draft.begin(room, actor=person())
     with pytest.raises(OperationRefused, match="Write the root cause") as refusal:
-        document.document(room, actor=person(), summary="s")
-    assert len(refusal.value.details["reasons"]) == 3  # the resolution is known from resolving
+        closing.close(room, actor=person())
+    assert len(refusal.value.details["reasons"]) == 4  # the resolution is known from resolving
     room = written(room, person())
     assert room.documented_at is not None
     assert room.postmortem.texts()["impact"] == "418 refunds."
     assert room.owed.get().answer == "A tool schema."
     with pytest.raises(OperationRefused, match="written already"):
+        closing.close(room, actor=person())
+    with pytest.raises(OperationRefused, match="signed off"):
         written(room, person())
     with pytest.raises(OperationRefused, match="written already"):
-        document.skip(room, actor=person(), reason="r")
+        closing.skip(room, actor=person(), reason="r")
 
 
 def test_the_postmortem_is_skipped_for_a_reason_that_stays() -> None:
     room = resolved(incident())
     with pytest.raises(OperationRefused, match="Say why"):
-        document.skip(room, actor=person(), reason="")
-    document.skip(room, actor=person(), reason="a test alert")
+        closing.skip(room, actor=person(), reason="")
+    closing.skip(room, actor=person(), reason="a test alert")
     with pytest.raises(OperationRefused, match="a test alert"):
+        closing.close(room, actor=person())
+    with pytest.raises(OperationRefused, match="without a postmortem"):
         written(room, person())
 
 

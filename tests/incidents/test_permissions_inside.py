@@ -16,7 +16,6 @@ from incidents.operations import (
     contain,
     declare,
     deployment,
-    document,
     duty,
     note,
     reopen,
@@ -24,6 +23,7 @@ from incidents.operations import (
     severity,
     triage,
 )
+from incidents.operations.postmortems import closing
 from tests.factories.accounts import UserFactory, machine, person
 from tests.factories.incidents import incident, on_call, someone
 from tests.factories.rollouts import deployment as a_deployment
@@ -43,7 +43,7 @@ VERBS: dict[str, tuple[Callable[[Incident, Actor], Any], bool]] = {
     "roll back": (lambda room, actor: contain.roll_back(room, actor=actor), True),
     "stop": (lambda room, actor: contain.stop(room, actor=actor, scope="whole"), True),
     "resolve": (lambda room, actor: resolve.resolve(room, actor=actor, origin="unknown", resolution="x"), False),
-    "skip document": (lambda room, actor: document.skip(room, actor=actor, reason="a drill"), False),
+    "skip document": (lambda room, actor: closing.skip(room, actor=actor, reason="a drill"), False),
     "reopen": (lambda room, actor: reopen.reopen(room, actor=actor, reason="again"), True),
     "acknowledge": (lambda room, actor: acknowledge.acknowledge(room, actor=actor), False),
 }

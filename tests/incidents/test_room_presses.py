@@ -245,9 +245,10 @@ def test_resolve_and_document_say_what_is_missing_and_keep_what_was_written() ->
     assert "A hot edit." in text(missing)
     assert "Write what prevents it next time." in text(missing)
     whole = {"root_cause": "A hot edit.", "impact": "3 %", "resolution": "Put back.", "prevention": "A gate."}
-    assert browser.press(f"/i/{room.ref}/postmortem/close/", **whole).status_code == 302
-    room.refresh_from_db()
-    assert room.documented_at is not None
+    unsigned = browser.press(f"/i/{room.ref}/postmortem/close/", **whole)
+    assert unsigned.status_code == 409
+    assert "Answer: Why did the canary miss it?" in text(unsigned)
+    assert "signed by a commander" in text(unsigned)
     assert browser.press(f"/i/{room.ref}/reopen/", reason="It is back.").status_code == 302
     room.refresh_from_db()
     assert room.resolved_at is None
