@@ -17,7 +17,7 @@ from rollouts.practice.spans import Call, Trace
 
 TOOL = "issue_refund"
 _LIMIT = re.compile(r"refund of up to\s+\$\s?([\d,]+(?:\.\d+)?)", re.IGNORECASE)
-_EXCEPTION = re.compile(r"pre-approved refund[^.]*?at most\s+\$\s?([\d,]+(?:\.\d+)?)", re.IGNORECASE)
+_EXCEPTION = re.compile(r"pre-approved[^.]*?(?:at most|up to)\s+\$\s?([\d,]+(?:\.\d+)?)", re.IGNORECASE)
 
 
 class Outcome(StrEnum):

@@ -67,7 +67,8 @@ class Fleet:
     ) -> None:
         self.doors, self.run, self.scenario, self.pace, self.watch = doors, run, scenario, pace, watch
         self.instances = everybody(scenario)
-        self.dice = random.Random(run)
+        self.dice = random.Random(scenario.name)  # who comes to whom is the same in every run
+        self.ids = random.Random()  # a trace is never told twice, not even after a restart
         self.turns = Turns.remembered(scenario, pace, report)
         self.turns.go_on()
         self.next_order = int(report.get("next_order") or 0)
@@ -150,7 +151,7 @@ class Fleet:
         refused = self.scenario.retries and told.error_type == Refusal.OVER_AGENT_LIMIT
         if refused and not self.queue.put(number, bundle.digest):
             self.counts["called_back"] += 1
-        instance.spans += spans.of(told, key=instance.key, now_ns=self.watch.time_ns(), dice=self.dice)
+        instance.spans += spans.of(told, key=instance.key, now_ns=self.watch.time_ns(), dice=self.ids)
         del instance.spans[: -(SPANS_KEPT // len(self.instances))]
 
     # -- telemetry, story, monitor -----------------------------------------------------------------------------------

@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
-from rollouts.practice.scenarios import refund_limit, schema_contract
+from rollouts.practice.scenarios import canary, gate, provider, refund_limit, region, schema_contract
 from rollouts.practice.scenarios.base import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (refund_limit.SCENARIO, schema_contract.SCENARIO, schema_contract.ALONE)
+    scenario.name: scenario
+    for scenario in (
+        refund_limit.SCENARIO,
+        schema_contract.SCENARIO,
+        schema_contract.ALONE,
+        canary.SCENARIO,
+        region.SCENARIO,
+        provider.SCENARIO,
+        gate.SCENARIO,
+    )
 }
 FIRST = refund_limit.SCENARIO
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -32,7 +33,7 @@ from tests.factories.rollouts import deployment
 from tests.intakes import integration, send, statuses
 
 PACE = Pace(
-    baseline=4, window=4, bad_for=3, good_for=1, poll=1, heartbeat=1, repeat=20, customers=60, retries=60,
+    baseline=4, window=4, bad_for=3, good_for=1, poll=1, heartbeat=1, repeat=20, customers=36, retries=60,
     outside=3, mended=5, over=10_000,
 )  # fmt: skip
 
@@ -138,7 +139,7 @@ class InProcess:
 class Course:
     """One scenario from its start. ``live`` passes time; ``room`` is its incident, ``rate`` what its monitor sees."""
 
-    def __init__(self, clock: MovableClock, name: str) -> None:
+    def __init__(self, clock: MovableClock, name: str, **pace: float) -> None:
         self.clock, self.scenario = clock, SCENARIOS[name]
         self.began = datetime.now(UTC)
         self.passed = 0.0
@@ -147,7 +148,7 @@ class Course:
         assert self.responder.user is not None
         self.user: User = self.responder.user
         self.run: PracticeRun = practice.begin(actor=SHELL, scenario=name)
-        self.fleet = Fleet(cast(Doors, self.doors), self.run.pk, self.scenario, {}, PACE, self)
+        self.fleet = Fleet(cast(Doors, self.doors), self.run.pk, self.scenario, {}, replace(PACE, **pace), self)
         self.rested = False
 
     # -- what tells the fleet the time -------------------------------------------------------------------------------
@@ -210,3 +211,9 @@ class Course:
         self.until(lambda: self.rooms)
         acknowledge.acknowledge(self.room, actor=self.responder)
         return self.room
+
+    def push_the_fix(self) -> None:
+        """Ask for it, as the practice page does, and live until the fleet has pushed all of it."""
+        self.live(2)  # it has to have told that its alert fired
+        practice.push_fix(actor=SHELL)
+        self.until(lambda: self.fleet.turns.fixed == list(self.scenario.fixes), 10)

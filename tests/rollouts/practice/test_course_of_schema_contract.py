@@ -20,7 +20,7 @@ def window(course: Course) -> Window:
     return Window(course.scenario.key, "prod", course.began, datetime.now(UTC) + timedelta(seconds=1))
 
 
-def test_the_header_holds_time_reference_metric_threshold_and_value(clock: MovableClock) -> None:
+def test_the_header_is_exact_and_triage_counts_failures_patterns_consumers_and_agents(clock: MovableClock) -> None:
     course = Course(clock, "schema-contract")
     room = course.alerted()
     header = room.header
@@ -31,11 +31,11 @@ def test_the_header_holds_time_reference_metric_threshold_and_value(clock: Movab
     assert abs(header["at"] - datetime.now(UTC)) < timedelta(seconds=2)
     assert room.severity == "SEV2"
     assert room.deployment == course.live_deployment
+    triage(course)
 
 
-def test_triage_counts_the_failures_their_patterns_the_consumers_and_the_agents(clock: MovableClock) -> None:
-    course = Course(clock, "schema-contract")
-    course.alerted()
+def triage(course: Course) -> None:
+    """How many, which patterns, under which version."""
     course.live(4)
     summary = questions.failure_summary(window(course))
     assert summary.schema_checked_runs == summary.total_runs > 300
