@@ -6,7 +6,9 @@ from typing import Any
 
 from django import forms
 
-from incidents.models import Confidence, DetectionSource, Origin, Severity
+from accounts.models import Team
+from incidents.models import Confidence, Destination, DetectionSource, Origin, Severity
+from incidents.notifications.events import EVENTS
 from incidents.operations.postmortems.ready import REQUIRED_TEXTS
 from rollouts.models import Deployment
 
@@ -110,6 +112,54 @@ class PostmortemForm(forms.Form):
         label="Prevention",
         help_text="What keeps it from happening again, and how we will know.",
     )
+
+
+class HearingForm(forms.Form):
+    """What a destination hears of."""
+
+    name = forms.CharField(
+        max_length=100,
+        label="Name",
+        help_text="What people call it, like “Payments channel”.",
+        error_messages={"required": "Give the destination a name."},
+    )
+    events = forms.MultipleChoiceField(
+        choices=list(EVENTS.items()),
+        required=False,
+        label="Events",
+        help_text="None ticked: all of them.",
+        widget=forms.CheckboxSelectMultiple,
+    )
+    least_severity = forms.ChoiceField(
+        choices=[(level.value, f"{level.value} and worse") for level in Severity],
+        initial=Severity.SEV4,
+        label="Mildest severity",
+    )
+    team = forms.ModelChoiceField(
+        queryset=Team.objects.order_by("name"), required=False, label="Agents of", empty_label="every team"
+    )
+
+
+class DestinationForm(HearingForm):
+    """A new destination."""
+
+    kind = forms.ChoiceField(choices=Destination.Kind.choices, label="Kind")
+    address = forms.CharField(
+        max_length=500,
+        label="Address",
+        help_text="An e-mail address, a channel like #incidents, or the https:// address of a webhook.",
+        error_messages={"required": "Enter the address."},
+    )
+    field_order = ("kind", "name", "address")
+
+
+class ChangeDestinationForm(HearingForm):
+    """A destination that is there: kind and address stay."""
+
+    @staticmethod
+    def values(row: Destination) -> dict[str, Any]:
+        """The fields as they stand."""
+        return {"name": row.name, "events": row.events, "least_severity": row.least_severity, "team": row.team_id}
 
 
 def errors_first(form: forms.Form) -> dict[str, Any]:

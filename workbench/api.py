@@ -15,6 +15,7 @@ from accounts.api import people_router
 from accounts.api import router as accounts_router
 from accounts.errors import OperationRefused
 from incidents.api import router as incidents_router
+from incidents.destinations_api import router as destinations_router
 from incidents.resolve_api import router as resolve_router
 from incidents.reviews_api import router as reviews_router
 from rollouts.api import router as rollouts_router
@@ -39,6 +40,7 @@ api.add_router("/v1", accounts_router)
 api.add_router("/v1", people_router)
 api.add_router("/v1", rollouts_router)
 api.add_router("/v1", incidents_router)
+api.add_router("/v1", destinations_router)
 api.add_router("/v1", resolve_router)
 api.add_router("/v1", reviews_router)
 

@@ -5,56 +5,71 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts import clock
-from accounts.actors import Actor
+from accounts.actors import Actor, ActorKind
 from accounts.errors import OperationRefused
 from accounts.models import User
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from incidents import links
-from incidents.models import Incident, Notice, Page, TimelineEntry
+from incidents.models import Destination, Incident, Notice, Page, TimelineEntry
 from incidents.notifications import hint
 from incidents.notifications.events import EVENTS
-from incidents.operations import paging
-
-#: One row for every destination that wants to hear of an entry. The severity that counts is the worst the incident
-#: had before or after it: whoever heard it was bad hears that it no longer is. Drills stay in the house, and a
-#: person's own address is not told of their own act.
-FAN_OUT = """
-INSERT INTO incidents_notice (entry_id, destination, subject, body, created_at, due_at, attempts, error)
-SELECT entry.id, 'destination:' || destination.id, '', '', %(at)s, %(at)s, 0, ''
-FROM incidents_destination AS destination
-CROSS JOIN incidents_timelineentry AS entry
-JOIN incidents_incident AS incident ON incident.id = entry.incident_id
-LEFT JOIN rollouts_deployment AS deployment ON deployment.id = incident.deployment_id
-LEFT JOIN rollouts_bundle AS bundle ON bundle.id = deployment.bundle_id
-LEFT JOIN rollouts_agent AS agent ON agent.id = bundle.agent_id
-LEFT JOIN accounts_user AS person ON person.id = entry.user_id AND entry.actor_kind = 'person'
-WHERE entry.id = ANY (%(entries)s)
-  AND destination.disabled_at IS NULL
-  AND incident.kind <> 'drill'
-  AND (destination.events = '{}' OR entry.kind = ANY (destination.events))
-  AND LEAST(incident.severity, COALESCE(entry.data ->> 'from', incident.severity)) <= destination.least_severity
-  AND (destination.team_id IS NULL OR destination.team_id = agent.team_id)
-  AND NOT (destination.kind = 'email' AND lower(destination.address) = COALESCE(lower(person.email), ''))
-"""
+from incidents.operations import bulk, paging
+from rollouts.models import Deployment
 
 
 def fan_out(entries: Sequence[TimelineEntry], *, at: datetime) -> None:
-    """Owe a notice of each entry to every destination that wants one: one statement, in the entries' transaction.
+    """Owe a notice of each entry to every destination that wants one, in the entries' transaction.
 
-    The words are chosen when it is sent.
+    A few statements however many entries there are. The words are chosen when it is sent.
     """
-    told = [entry.pk for entry in entries if entry.kind in EVENTS]
-    if not told:
+    told = [entry for entry in entries if entry.kind in EVENTS and entry.incident.kind != Incident.Kind.DRILL]
+    found = list(Destination.objects.filter(disabled_at=None).defer("secret")) if told else []
+    if not found:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(FAN_OUT, {"entries": told, "at": at})
-        owed = cursor.rowcount
+    teams = _teams(told) if any(destination.team_id for destination in found) else {}
+    actors = _addresses(told) if any(destination.kind == Destination.Kind.EMAIL for destination in found) else {}
+    owed = [
+        Notice(entry=entry, destination=f"destination:{destination.pk}", created_at=at, due_at=at)
+        for entry in told
+        for destination in found
+        if _wants(destination, entry, teams, actors)
+    ]
     if owed:
+        bulk.insert(owed)
         hint.send_soon()
+
+
+def _wants(
+    destination: Destination, entry: TimelineEntry, teams: dict[int, int | None], actors: dict[int, str]
+) -> bool:
+    """The severity that counts is the worst of before and after: who heard it was bad hears that it no longer is.
+
+    A person's own address is not told of their own act.
+    """
+    incident = entry.incident
+    own = entry.user_id is not None and actors.get(entry.user_id) == destination.address.lower()
+    return (
+        (not destination.events or entry.kind in destination.events)
+        and min(incident.severity, entry.data.get("from") or incident.severity) <= destination.least_severity
+        and (destination.team_id is None or destination.team_id == teams.get(incident.deployment_id or 0))
+        and not own
+    )
+
+
+def _teams(entries: Iterable[TimelineEntry]) -> dict[int, int | None]:
+    """deployment → the team of its agent."""
+    deployments = {pk for entry in entries if (pk := entry.incident.deployment_id) is not None}
+    return dict(Deployment.objects.filter(pk__in=deployments).values_list("pk", "bundle__agent__team_id"))
+
+
+def _addresses(entries: Iterable[TimelineEntry]) -> dict[int, str]:
+    """person who acted → their address, in small letters."""
+    people = {pk for entry in entries if entry.actor_kind == ActorKind.PERSON and (pk := entry.user_id) is not None}
+    return {pk: email.lower() for pk, email in User.objects.filter(pk__in=people).values_list("pk", "email")}
 
 
 def concerned(incident: Incident, at: datetime) -> list[User]:

@@ -63,7 +63,7 @@ class Draft:
 
 
 def append_many(drafts: Sequence[Draft]) -> list[TimelineEntry]:
-    """Append entries to locked incidents, in this order, with four statements however many they are.
+    """Append entries to locked incidents, in this order, with a few statements however many they are.
 
     What destinations are told of them is written beside them. Drafts of one incident share one Incident object: it
     carries the chain from one entry to the next.
