@@ -39,3 +39,18 @@ class TokenForm(forms.Form):
         """When it stops working; None when no days were given."""
         days = self.cleaned_data.get("days")
         return at + timedelta(days=days) if days else None
+
+
+class ResolverKeyForm(forms.Form):
+    """A key that agent runtimes of one environment resolve with."""
+
+    name = forms.CharField(max_length=100, label="Name", help_text="Which runtimes carry it, like “support in prod”.")
+    environment = forms.ChoiceField(choices=[(name, name) for name in ("prod", "staging", "dev")], label="Environment")
+    days = forms.IntegerField(
+        min_value=1, max_value=3650, required=False, label="Valid for, days", help_text="Empty: until revoked."
+    )
+
+    def expires_at(self, at: datetime) -> datetime | None:
+        """When it stops working; None when no days were given."""
+        days = self.cleaned_data.get("days")
+        return at + timedelta(days=days) if days else None

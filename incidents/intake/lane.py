@@ -17,7 +17,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db.models import Q
 
+from accounts import clock
 from incidents.models import Integration
 from incidents.operations.receive import Answer, Request, receive
 
@@ -188,9 +190,14 @@ def use_own_connection() -> None:
 
 
 def look_up(digests: Sequence[str]) -> list[Key | None]:
-    """The integrations behind these digests of keys, None where there is none or it is revoked."""
-    found = {
-        integration.digest: Key(integration.pk, integration.source, integration.settings)
-        for integration in Integration.objects.filter(digest__in=set(digests), revoked_at=None)
-    }
+    """The integrations behind these digests of keys, None where there is none or it is revoked.
+
+    A key that was replaced is taken until its grace is over.
+    """
+    asked, at = set(digests), clock.now()
+    found: dict[str, Key] = {}
+    for row in Integration.objects.filter(Q(digest__in=asked) | Q(previous_digest__in=asked), revoked_at=None):
+        key = found[row.digest] = Key(row.pk, row.source, row.settings)
+        if row.previous_digest and row.previous_until and row.previous_until > at:
+            found[row.previous_digest] = key
     return [found.get(digest) for digest in digests]

@@ -100,6 +100,12 @@ class Change:
 
 
 @require_safe
+def first(request: ActorRequest) -> HttpResponse:
+    """Settings open on people."""
+    return HttpResponseRedirect(reverse("incidents:people"))
+
+
+@require_safe
 def people(request: ActorRequest) -> HttpResponse:
     """Everybody with their roles."""
     return listing(request, InviteForm())

@@ -22,7 +22,7 @@ from incidents.forms import DecisionForm
 from incidents.models import Incident, Review
 from incidents.operations import reviews
 from incidents.quarters import Quarter
-from incidents.views.settings import acting
+from incidents.views.frame_of_settings import acting
 
 #: Incidents listed at once behind a number; the CSV has all of them.
 SHOWN = 100

@@ -149,12 +149,13 @@ def test_only_admins_change_people_and_tokens(path: str, fields: dict[str, objec
 
 def test_a_tokens_secret_is_shown_once() -> None:
     browser = Browser("admin")
-    page = text(browser.press("/settings/tokens/issue/", name="pipeline", scopes=["push", "approver"], days="30"))
+    fields = {"token-name": "pipeline", "token-scopes": ["push", "approver"], "token-days": "30"}
+    page = text(browser.press("/settings/tokens/issue/", **fields))
     issued = ApiToken.objects.get()
     assert issued.scopes == ["approver", "push"]
     assert f">{issued.hint}" in page.partition("Issued")[2][:600]
     assert "shown this once" not in text(browser.get("/settings/tokens/"))
-    assert browser.press("/settings/tokens/issue/", name="", scopes=["push"]).status_code == 422
+    assert browser.press("/settings/tokens/issue/", **fields | {"token-name": ""}).status_code == 422
     browser.press(f"/settings/tokens/token/{issued.pk}/revoke/")
     issued.refresh_from_db()
     assert issued.revoked_at is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -11,9 +12,11 @@ from accounts.errors import NotPermitted, OperationRefused
 from accounts.models import AuditEntry, SiteRole
 from accounts.secrets import digest_of
 from incidents import reading
+from incidents.intake.lane import look_up
 from incidents.models import Alert, Incident, Integration, Receipt
 from incidents.operations import integrations
 from incidents.operations.replay import replay
+from tests.clock import MovableClock
 from tests.factories.accounts import SHELL, machine, person
 from tests.intakes import alert, integration, notification, send
 
@@ -40,6 +43,24 @@ def test_a_rotated_key_replaces_the_old_one() -> None:
     made, old = integration()
     new = integrations.rotate(made, actor=person(SiteRole.ADMIN))
     assert Integration.objects.get().digest == digest_of(new) != digest_of(old)
+
+
+def test_the_old_key_is_taken_until_its_grace_is_over_or_somebody_ends_it(clock: MovableClock) -> None:
+    made, old = integration()
+    admin = person(SiteRole.ADMIN)
+    new = integrations.rotate(made, actor=admin, grace=timedelta(hours=1))
+    both = [digest_of(old), digest_of(new)]
+    assert [key is not None for key in look_up(both)] == [True, True]
+    clock.advance(minutes=61)
+    assert [key is not None for key in look_up(both)] == [False, True]
+    newer = integrations.rotate(made, actor=admin, grace=timedelta(days=7))
+    assert look_up([digest_of(old)]) == [None]
+    integrations.end_previous(made, actor=admin)
+    assert [key is not None for key in look_up([digest_of(new), digest_of(newer)])] == [False, True]
+    with pytest.raises(OperationRefused, match="one key only"):
+        integrations.end_previous(made, actor=admin)
+    with pytest.raises(OperationRefused, match="at most seven days"):
+        integrations.rotate(made, actor=admin, grace=timedelta(days=8))
 
 
 def test_what_is_revoked_stays_revoked() -> None:
