@@ -151,7 +151,7 @@ def _lock(cause: Cause, actor: Actor) -> Cause:
     require(actor, Permission.RESPOND)
     incident = timeline.lock(cause.incident)
     still_open_record(incident)
-    cause = Cause.objects.select_for_update(of=("self",)).select_related("user").get(pk=cause.pk)
+    cause = Cause.objects.select_for_update(no_key=True, of=("self",)).select_related("user").get(pk=cause.pk)
     cause.incident = incident
     if cause.withdrawn_at is not None:
         raise OperationRefused(f"{cause} was withdrawn. Name it again to use it.")
