@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from typing import Any
+
+from django.db import models
 
 from accounts.actors import Actor
 from accounts.errors import NotFound, NotPermitted, OperationRefused
@@ -10,7 +13,17 @@ from accounts.models import ResolverKey
 from accounts.operations.keys import actor_of_bearer
 from accounts.permissions import Permission, declare, require
 from accounts.secrets import digest_of
-from rollouts.models import Bundle, BundleVersion, Deployment, Rollback, RollbackLeg, Stop
+from rollouts.models import (
+    Bundle,
+    BundleVersion,
+    Deployment,
+    EvalRun,
+    EvalSetVersion,
+    RegressionCase,
+    Rollback,
+    RollbackLeg,
+    Stop,
+)
 from rollouts.names import parse_key
 
 
@@ -47,6 +60,16 @@ def register() -> None:
             "url:api:close_leg": Permission.CONTAIN,
             "url:api:practice_report": Permission.PUSH,
             "url:api:get_practice": Permission.VIEW,
+            "url:api:cases": Permission.VIEW,
+            "url:api:cases POST": Permission.PUSH,
+            "url:api:remove_case": Permission.PUSH,
+            "url:api:eval_sets": Permission.VIEW,
+            "url:api:eval_set": Permission.VIEW,
+            "url:api:eval_runs": Permission.VIEW,
+            "url:api:eval_runs POST": Permission.PUSH,
+            "url:api:upload_junit": Permission.PUSH,
+            "url:api:eval_run": Permission.VIEW,
+            "url:api:cancel_eval_run": Permission.PUSH,
             "url:rollouts:practice": Permission.VIEW,
             "url:rollouts:practice_start": Permission.ADMIN,
             "url:rollouts:practice_rest": Permission.ADMIN,
@@ -122,6 +145,47 @@ def get_stop(actor: Actor | None, deployment: Deployment, scope: str) -> Stop:
     if stop is None:
         raise NotFound(f"Nothing of scope {scope} is stopped in {deployment}.")
     return stop
+
+
+def get_case(actor: Actor | None, key: str, set_name: str, case: str) -> RegressionCase:
+    """A case of a set of the bundle called ``key``, whether or not the set still holds it."""
+    bundle = get_bundle(actor, key)
+    found = (
+        RegressionCase.objects.select_related("eval_set__bundle", "bad_version", "replaces", "replaced_by")
+        .filter(eval_set__bundle=bundle, eval_set__name=_storable(set_name), key=_storable(case))
+        .first()
+    )
+    if found is None:
+        raise NotFound(f"{bundle.key} has no case {case:.100} in a set called {set_name:.80}.")
+    return found
+
+
+def get_set_version(actor: Actor | None, key: str, set_name: str, number: int) -> EvalSetVersion:
+    bundle = get_bundle(actor, key)
+    found = None
+    if 0 < number < 2**31:
+        found = (
+            EvalSetVersion.objects.select_related("eval_set__bundle")
+            .filter(eval_set__bundle=bundle, eval_set__name=_storable(set_name), number=number)
+            .first()
+        )
+    if found is None:
+        raise NotFound(f"{bundle.key} has no eval set {set_name:.80}@{number}.")
+    return found
+
+
+def eval_runs() -> models.QuerySet[Any]:
+    """Runs with what is said of them, without what their runners printed."""
+    related = ("version__bundle", "eval_set_version__eval_set__bundle", "gate_result", "cancelled_by")
+    return EvalRun.objects.select_related(*related).defer("version__body", "raw")
+
+
+def get_eval_run(actor: Actor | None, pk: int) -> EvalRun:
+    _somebody(actor)
+    found: EvalRun | None = eval_runs().filter(pk=pk).first() if 0 < pk < 2**63 else None
+    if found is None:
+        raise NotFound(f"There is no eval run {pk}.")
+    return found
 
 
 def _somebody(actor: Actor | None) -> None:

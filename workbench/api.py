@@ -19,6 +19,7 @@ from incidents.destinations_api import router as destinations_router
 from incidents.resolve_api import router as resolve_router
 from incidents.reviews_api import router as reviews_router
 from rollouts.api import router as rollouts_router
+from rollouts.evals_api import router as evals_router
 
 
 class StrictParser(Parser):
@@ -39,6 +40,7 @@ api = NinjaAPI(
 api.add_router("/v1", accounts_router)
 api.add_router("/v1", people_router)
 api.add_router("/v1", rollouts_router)
+api.add_router("/v1", evals_router)
 api.add_router("/v1", incidents_router)
 api.add_router("/v1", destinations_router)
 api.add_router("/v1", resolve_router)

@@ -106,6 +106,40 @@ def status(client: Client, asked: Namespace) -> None:
     say(asked, {"incidents": incidents, "deployments": deployments}, *lines)
 
 
+def evaluate(client: Client, asked: Namespace) -> None:
+    """Run a set over a version; with ``--wait`` until it is over, failing unless it passed."""
+    number = asked.number
+    if number is None:
+        versions = client.get("bundles", asked.agent)["versions"]
+        if not versions:
+            raise Failure(f"{asked.agent} has no version yet. Push one first: lastgood push <folder>.")
+        number = versions[0]["number"]
+    body = {"set": asked.set, "only": asked.only or None}
+    _, told = client.post("bundles", asked.agent, "versions", str(number), "eval-runs", body=body)
+    what = f"{told['set']['name']}@{told['set']['number']} on {asked.agent}@{told['version']['label']}"
+    page = f"{client.credentials.url}/runs/{told['run']}/"
+    if not asked.wait:
+        say(asked, told, f"Run {told['run']}, {what}, is {told['state']}: {page}")
+        return
+    stalled = None
+    while told["ended_at"] is None:
+        if told["stalled"] and told["stalled"] != stalled:
+            print(printable(told["stalled"]), file=sys.stderr, flush=True)
+        stalled = told["stalled"]
+        time.sleep(POLL_SECONDS / 2)
+        told = client.get("eval-runs", str(told["run"]))
+    counts = told["counts"]
+    say(
+        asked,
+        told,
+        f"Run {told['run']}, {what}: {told['state']}, {counts['passed']} of {counts['expected']} passed.",
+        *([told["error"]] if told["error"] else []),
+        page,
+    )
+    if told["state"] != "passed":
+        raise Failure(f"The run has {told['state']}." if told["state"] == "failed" else f"The run is {told['state']}.")
+
+
 def login(client: Client, asked: Namespace) -> None:
     """Show the link, then wait until a signed-in person has approved it."""
     _, begun = client.post("login", body={}, bearer="")

@@ -66,6 +66,13 @@ def parser() -> argparse.ArgumentParser:
     declare.add_argument("--agent", default="", metavar="AGENT", help="agent or agent.variant")
     declare.add_argument("--env", default="prod")
 
+    evaluate = _verb(verbs, "eval", "run an eval set over a version, the newest unless said", commands.evaluate)
+    evaluate.add_argument("agent", metavar="AGENT", help="agent or agent.variant")
+    evaluate.add_argument("--number", type=int, help="the version to run it on")
+    evaluate.add_argument("--set", default="golden", help="golden unless said")
+    evaluate.add_argument("--only", action="append", metavar="CASE", help="this case only; may be given again")
+    evaluate.add_argument("--wait", action="store_true", help="until it is over; fails unless it passed")
+
     ack = _verb(verbs, "ack", "acknowledge an incident (after lastgood login)", commands.ack)
     ack.add_argument("incident", metavar="INC-n")
 
