@@ -13,3 +13,13 @@ def room(ref: str) -> str:
 def acknowledge(secret: str) -> str:
     """The page with one button that acknowledges for the person the link was made for."""
     return f"{settings.BASE_URL}/oncall/ack/{secret}/"
+
+
+def declare() -> str:
+    """The page that declares an incident."""
+    return f"{settings.BASE_URL}/incidents/declare/"
+
+
+def link_slack(signed: str) -> str:
+    """The page on which a signed-in person says that a Slack user is theirs."""
+    return f"{settings.BASE_URL}/slack/link/{signed}/"

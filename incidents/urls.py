@@ -22,6 +22,7 @@ from incidents.views import (
     receipts,
     review,
     runs,
+    slack,
     tokens,
 )
 from incidents.views.room import room
@@ -77,6 +78,9 @@ urlpatterns: list[URLPattern] = [
     path("settings/people/<int:pk>/disable/", people.disable, name="disable"),
     path("settings/people/<int:pk>/enable/", people.enable, name="enable"),
     path("settings/people/<int:pk>/reset/", people.reset, name="reset"),
+    path("settings/people/<int:pk>/slack/link/", slack.link_person, name="link_slack"),
+    path("settings/people/<int:pk>/slack/unlink/", slack.unlink_person, name="unlink_slack"),
+    path("slack/link/<str:signed>/", slack.link, name="slack_link"),
     path("settings/notifications/", notifications.notifications, name="notifications"),
     path("settings/notifications/add/", notifications.add, name="add_destination"),
     path("settings/notifications/<int:pk>/", notifications.destination, name="destination"),

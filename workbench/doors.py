@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 DOORS: dict[tuple[str, ...], str] = {
     ("/ofrep/", "/api/stream", "/api/public/v2/"): "rollouts.resolver.app",
     ("/intake/",): "incidents.intake.app",
+    ("/slack/commands", "/slack/interactions", "/slack/events"): "incidents.slack.doors",
 }
 RESOLVER = "rollouts.resolver.app"
 

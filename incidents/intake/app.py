@@ -90,7 +90,7 @@ async def handle(scope: Scope, receive: Receive) -> Answer:
     key = await find(rest[0])
     if key is None or key.source != source:
         raise Refused(401, f"This is no key for {source[:40]}." if source in reading.PARSERS else "No such source.")
-    body = await read_body(headers, receive)
+    body = await read_body(headers, receive, settings.INTAKE_MAX_BYTES)
     if len(body) > PARSED_BESIDE:
         read = await asyncio.to_thread(reading.read, source, body, key.settings)
     else:
@@ -120,9 +120,8 @@ async def waited[T](future: Future[T]) -> T:
         raise Away from None
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """The whole body, or a refusal as soon as it is known to be too large."""
-    limit = settings.INTAKE_MAX_BYTES
+async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """The whole body, or a refusal as soon as it is known to be larger than ``limit`` bytes."""
     too_large = Refused(413, f"At most {limit} bytes are taken.", (b"connection", b"close"))
     with contextlib.suppress(ValueError):
         if int(headers.get(b"content-length", b"0")) > limit:

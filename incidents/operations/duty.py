@@ -23,9 +23,7 @@ MAY_HOLD = (SiteRole.RESPONDER, SiteRole.COMMANDER)
 def assign(incident: Incident, *, actor: Actor, user: User, duty: str, at: datetime | None = None) -> Incident:
     """Give ``duty`` to ``user``; whoever held it hands over. Given to its holder again it changes nothing."""
     require(actor, Permission.RESPOND)
-    known(duty, Responder.Duty.values, "duty")
-    if not user.has_role(*MAY_HOLD, *([SiteRole.COMMS] if duty == Responder.Duty.COMMS else [])):
-        raise OperationRefused(f"{user} is not a responder. Ask an admin for the role, or choose somebody else.")
+    refuse_holding(user, duty)
     at = at or clock.now()
     incident = timeline.lock(incident)
     still_open_record(incident)
@@ -80,6 +78,13 @@ def release(incident: Incident, *, actor: Actor, duty: str, at: datetime | None 
         ping=("detect", "exits", "board"),
     )
     return incident
+
+
+def refuse_holding(user: User, duty: str) -> None:
+    """Refuse a duty there is not, or to somebody who may not hold it."""
+    known(duty, Responder.Duty.values, "duty")
+    if not user.has_role(*MAY_HOLD, *([SiteRole.COMMS] if duty == Responder.Duty.COMMS else [])):
+        raise OperationRefused(f"{user} is not a responder. Ask an admin for the role, or choose somebody else.")
 
 
 def holding(incident: Incident, duty: str) -> Responder | None:

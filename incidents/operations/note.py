@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
-from accounts.actors import Actor
+from accounts import clock
+from accounts.actors import Actor, ActorKind
 from accounts.errors import OperationRefused
 from accounts.permissions import Permission, require
 from incidents.models import Incident, TimelineEntry
 from incidents.operations import timeline
 from incidents.operations.refusals import given, still_open_record
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Somebody's words elsewhere. ``source`` names them once per incident, ``permalink`` is where they stand."""
+
+    author: str
+    text: str
+    at: datetime
+    source: str
+    permalink: str
+    by_machine: bool = False
 
 
 @transaction.atomic
@@ -22,6 +36,37 @@ def add(incident: Incident, *, actor: Actor, text: str, at: datetime | None = No
     incident = timeline.lock(incident)
     still_open_record(incident)
     return timeline.append(incident, TimelineEntry.Kind.NOTE, text, actor=actor, at=at)
+
+
+@transaction.atomic
+def pin(
+    incident: Incident, *, actor: Actor, message: Message, at: datetime | None = None
+) -> tuple[TimelineEntry, bool]:
+    """Put somebody's message on the timeline, once; True when this did it.
+
+    A message that a bot or agent wrote is its entry, never a person's, whoever pinned it (R176).
+    """
+    require(actor, Permission.DECLARE)
+    text = given(message.text, "That message has no words to put on the timeline.")
+    incident = timeline.lock(incident)
+    pinned = incident.timeline.filter(source=message.source).first()
+    if pinned is not None:
+        return pinned, False
+    still_open_record(incident)
+    said_by = actor
+    if message.by_machine:
+        said_by = Actor(ActorKind.AGENT, message.author, actor.surface, user=actor.user)
+    pinner = f" (pinned by {actor.label})" if message.author != actor.label else ""
+    entry = timeline.append(
+        incident,
+        TimelineEntry.Kind.NOTE,
+        f"{message.author}: {text}{pinner}",
+        actor=said_by,
+        at=min(message.at, at or clock.now()),
+        data={"permalink": message.permalink, "author": message.author, "pinned_by": actor.label},
+        source=message.source,
+    )
+    return entry, True
 
 
 @transaction.atomic

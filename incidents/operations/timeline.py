@@ -13,7 +13,7 @@ from accounts import chain, clock
 from accounts.actors import Actor
 from accounts.models import acted_by
 from incidents.models import Incident, TimelineEntry
-from incidents.operations import bulk, notices
+from incidents.operations import bulk, notices, slack_card
 
 #: NOTIFY channel; the payload is ``<ref> <region> [<region> …]``: what open pages should fetch again.
 CHANNEL = "lastgood_incident"
@@ -70,6 +70,7 @@ def append_many(drafts: Sequence[Draft]) -> list[TimelineEntry]:
     """
     recorded_at = clock.now()
     entries, regions = [], dict[str, list[str]]()
+    before = {draft.incident.pk: draft.incident.last_sequence for draft in reversed(drafts)}
     for draft in drafts:
         incident = draft.incident
         entry = TimelineEntry(
@@ -110,6 +111,7 @@ def append_many(drafts: Sequence[Draft]) -> list[TimelineEntry]:
             "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload",
             [CHANNEL, [" ".join([ref, *dict.fromkeys(names)]) for ref, names in regions.items()]],
         )
+    slack_card.owe(before, ends, at=recorded_at)
     return entries
 
 

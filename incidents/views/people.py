@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -20,7 +21,7 @@ from accounts.middleware import ActorRequest
 from accounts.models import ApiToken, AuditEntry, ResolverKey, SiteRole, User
 from accounts.operations import people as persons
 from accounts.permissions import GRANTS, Permission
-from incidents.models import Incident, OnCall, Responder
+from incidents.models import Incident, OnCall, Responder, SlackIdentity
 from incidents.views.frame_of_settings import acting, common
 
 #: What each right lets a person do, for the lists of what a change gives and takes.
@@ -156,6 +157,8 @@ def whole(request: ActorRequest, user: User, status: int = 200, **more: Any) -> 
         "unchanged": bool(wanted) and wanted == persons.in_order(user.roles),
         "rights": [RIGHTS[right] for right in RIGHTS if right in rights_of(user.roles)],
         "history": list(AuditEntry.objects.filter(subject=user.email).order_by("-sequence")[:10]),
+        "slack": SlackIdentity.objects.filter(user=user).first(),
+        "slack_connected": bool(settings.SLACK_BOT_TOKEN),
         "tab": "people",
     }
     return show(request, "settings/person.html", context | common(request) | more, status=status)

@@ -304,14 +304,14 @@ def test_the_hint_reaches_the_broker_and_a_broker_that_is_away_harms_nothing(
     monkeypatch.setattr(current_app, "send_task", away)
     with django_capture_on_commit_callbacks(execute=True):
         incident(severity="SEV1")
-    with hint._under_way:  # released when the hint's thread is through
-        assert asked == [hint.TASK]
+    with hint._under_way[hint.SEND]:  # released when the hint's thread is through
+        assert asked == [hint.SEND]
     assert delivery.send_due() == 1
 
 
 def test_the_scheduled_tasks_exist() -> None:
     assert {entry["task"] for entry in tasks.SCHEDULE.values()} == {tasks.sweep.name, tasks.send_due.name}
-    assert tasks.send_due.name == hint.TASK
+    assert tasks.send_due.name == hint.SEND
     tasks.sweep()
 
 

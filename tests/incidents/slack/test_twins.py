@@ -1,0 +1,61 @@
+"""Every verb of Slack has a page and a route that do the same, under the same permission; or a written reason."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import get_resolver
+
+from accounts.permissions import Permission, needed_for
+from incidents.slack.verbs import VERBS
+from tests.test_architecture import patterns
+from workbench.api import api
+
+PAGES = {name for _, name in patterns(get_resolver())}
+ROUTES = {
+    f"api:{operation.url_name or operation.view_func.__name__}"
+    for _, router in api._routers
+    for view in router.path_operations.values()
+    for operation in view.operations
+}
+#: What the issue and the surface promise.
+PROMISED = {
+    "",
+    "ack",
+    "declare",
+    "help",
+    "legs",
+    "link",
+    "list",
+    "note",
+    "oncall",
+    "resolve",
+    "role",
+    "rollback",
+    "sev",
+    "status",
+    "stop",
+}
+
+
+def test_every_promised_verb_is_there() -> None:
+    assert set(VERBS) >= PROMISED
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_has_a_browser_and_an_api_twin_under_the_same_permission(name: str) -> None:
+    verb = VERBS[name]
+    needed = needed_for(f"slack:{name}")
+    assert needed is not None
+    assert verb.browser or verb.without
+    assert verb.api or verb.without
+    if verb.browser:
+        assert verb.browser in PAGES
+        assert needed_for(f"url:{verb.browser}") == needed
+    if verb.api:
+        assert verb.api in ROUTES
+        assert needed_for(f"url:{verb.api}") == needed
+
+
+def test_what_only_people_may_do_has_no_token_scope() -> None:
+    assert needed_for("slack:ack") == Permission.ACKNOWLEDGE
+    assert needed_for("slack:resolve") == Permission.COMMAND
