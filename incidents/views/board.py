@@ -1,10 +1,9 @@
-"""What burns, who has it, and what will need somebody next; and the list of all there ever was."""
+"""What burns, who has it, and what will need somebody next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
 from django.db.models import Q
 from django.http import HttpResponse
@@ -12,13 +11,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.clock import now
-from accounts.http import Rights, show, whole_number
+from accounts.http import Rights, show
 from accounts.middleware import ActorRequest
 from incidents.models import Incident, OnCall, Owed, Receipt, Severity, Step
 from rollouts.models import RollbackLeg, Stop
 
 STEPS: list[str] = [step.value for step in Step if step != Step.CLOSED]
-PAGE = 50
 #: As many rows as anybody reads, of the worst; the list has the rest.
 BOARD = 100
 
@@ -149,39 +147,3 @@ def live(request: ActorRequest) -> HttpResponse:
     template = "incidents/board.html" if request.headers.get("HX-Target") == "section#board" else "incidents/live.html"
     context = {"board": read_board(now()), "may": Rights(request.actor)}
     return show(request, template, context, fragment=template == "incidents/board.html")
-
-
-SHOWS = {"open": "Open", "all": "All"}
-
-
-@require_safe
-def incident_list(request: ActorRequest) -> HttpResponse:
-    """Open or all incidents, newest first, searched by title, reference, agent or alert title."""
-    chosen = request.GET.get("show", "")
-    q = request.GET.get("q", "").strip()[:200]
-    shown = chosen if chosen in SHOWS else "open"
-    found = Incident.objects.all() if shown == "all" else Incident.objects.open()
-    for word in q.split()[:6]:
-        found = found.filter(
-            Q(title__icontains=word)
-            | Q(ref__iexact=word)
-            | Q(ref__iexact=f"INC-{word}")
-            | Q(deployment__bundle__key__icontains=word)
-            | Q(header_reference__icontains=word)
-            | Q(severity__iexact=word)
-        )
-    before = whole_number(request.GET.get("before", ""))
-    if before is not None:
-        found = found.filter(pk__lt=before)
-    page = list(found.for_lists().order_by("-pk")[: PAGE + 1])
-    more = urlencode({"show": shown, "q": q, "before": page[PAGE - 1].pk}) if len(page) > PAGE else ""
-    rows = [(incident, step_of(incident)) for incident in page[:PAGE]]
-    context = {
-        "rows": rows,
-        "q": q,
-        "show": shown,
-        "shows": SHOWS.items(),
-        "more": more,
-        "may": Rights(request.actor),
-    }
-    return show(request, "incidents/list.html", context, region="found")

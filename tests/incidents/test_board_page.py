@@ -9,8 +9,8 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.actors import Actor
 from incidents.operations import acknowledge
 from tests.browsers import Browser, text
-from tests.factories.incidents import incident, on_call, resolved, someone
-from tests.factories.rollouts import deployment, running
+from tests.factories.incidents import incident, on_call, someone
+from tests.factories.rollouts import deployment
 
 pytestmark = pytest.mark.django_db
 
@@ -80,28 +80,6 @@ def test_viewers_see_the_board_and_can_only_declare_and_strangers_sign_in_first(
     assert "/incidents/declare/" in page
     answer = Client().get("/live")
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/?next=/live")
-
-
-def test_the_list_finds_by_title_reference_agent_and_severity() -> None:
-    pays = incident(running("1.0.0", "2.0.0", key="refunds"), title="Pays twice", severity="SEV1")
-    slow = incident(deployment("search"), title="Slow retrieval")
-    browser = Browser()
-    for q in ("twice", pays.ref, pays.ref.removeprefix("INC-"), "refunds", "sev1"):
-        found = text(browser.get("/incidents/", q=q))
-        assert f'id="list-{pays.ref}"' in found, q
-        assert f'id="list-{slow.ref}"' not in found, q
-    assert "No open incident matches" in text(browser.get("/incidents/", q="nothing like it"))
-
-
-def test_the_list_shows_open_ones_first_and_all_on_request() -> None:
-    done, still = resolved(incident(title="Over")), incident(title="Goes on")
-    browser = Browser()
-    shown = text(browser.get("/incidents/"))
-    assert f"list-{still.ref}" in shown
-    assert f"list-{done.ref}" not in shown
-    assert f"list-{done.ref}" in text(browser.get("/incidents/", show="all"))
-    part = browser.region("/incidents/", "section#found", show="all")
-    assert text(part).lstrip().startswith('<section id="found"')
 
 
 def test_every_page_leads_to_the_room_of_the_worst_open_incident_except_its_own() -> None:
