@@ -36,6 +36,7 @@ class Permission(StrEnum):
     SIGN = "sign"
     REPORT = "report"  # tell what agents did; tokens only
     PERSON = "person"  # any signed-in person, about themselves
+    PRACTICE = "practice"  # start and stop simulated incidents: whoever may promote could do as much by hand
     ADMIN = "admin"
     SHELL = "shell"  # whoever has a shell on the server
 
@@ -56,6 +57,7 @@ GRANTS: dict[Permission, tuple[frozenset[SiteRole], frozenset[Scope]]] = {
     Permission.SIGN: (frozenset({SiteRole.APPROVER}), frozenset()),
     Permission.REPORT: (frozenset(), frozenset({Scope.TELEMETRY})),
     Permission.PERSON: (EVERYBODY, frozenset()),
+    Permission.PRACTICE: (frozenset({SiteRole.ADMIN}), frozenset({Scope.APPROVER})),
     Permission.ADMIN: (frozenset({SiteRole.ADMIN}), frozenset()),
 }
 #: Whoever is on call may do these whatever their roles: they were woken for it.
@@ -108,7 +110,8 @@ def allows(actor: Actor | None, permission: Permission, deployment: Any = None) 
     if actor.person is None:
         # A part of Lastgood itself: no request can claim to be one. It may stop harm, and nothing else; a command
         # was typed by whoever has a shell on the server, and may do what an admin may.
-        may = {Permission.CONTAIN} | ({Permission.ADMIN} if actor.surface == Surface.COMMAND else set())
+        shell = {Permission.ADMIN, Permission.PRACTICE} if actor.surface == Surface.COMMAND else set()
+        may = {Permission.CONTAIN} | shell
         return actor.kind == ActorKind.AUTOMATION and permission in may
     if actor.person.has_role(*roles):
         return True

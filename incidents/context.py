@@ -37,7 +37,7 @@ PLACES = [
     Place("audit", "Audit", "/audit/", "n-audit"),
     Place("settings", "Settings", "/settings/", "n-settings"),
 ]
-SECTIONS = {"i": "incidents", "receipts": "settings", "connect": "settings", "runs": "fleet"}
+SECTIONS = {"i": "incidents", "practice": "settings", "receipts": "settings", "connect": "settings", "runs": "fleet"}
 
 
 def section_of(path: str) -> str:

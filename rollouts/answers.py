@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.db.models import Prefetch
@@ -18,6 +19,8 @@ from rollouts.models import (
     RollbackLeg,
     Stop,
 )
+from rollouts.practice.scenarios import SCENARIOS
+from rollouts.practice.status import PracticeStatus
 
 Json = dict[str, Any]
 
@@ -168,6 +171,15 @@ def stop(row: Stop) -> Json:
         "state": "engaged" if row.released_at is None else "released",
         "reason": row.reason,
         "fallback": row.fallback,
+    }
+
+
+def practice(found: PracticeStatus | None) -> Json:
+    """How the fleet is, and what it could live through."""
+    told = ("name", "title", "happens", "teaches", "contain", "minutes", "key", "metric")
+    return {
+        "practice": None if found is None else asdict(found),
+        "scenarios": [{name: getattr(scenario, name) for name in told} for scenario in SCENARIOS.values()],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -232,11 +231,35 @@ class PracticeReportIn(Strict):
     report: dict[str, Any] = {}
 
 
+class PracticeStartIn(Strict):
+    scenario: Text = Field(default="", description="One of GET /api/v1/practice's scenarios; the first when not given.")
+
+
 @router.get("/practice", url_name="get_practice", response=Answer)
 def get_practice(request: HttpRequest) -> Answer:
-    """How the simulated fleet is; ``{"practice": null}`` where there is no practice data."""
-    found = practice.status()
-    return {"practice": None if found is None else dataclasses.asdict(found)}
+    """How the simulated fleet is (null where there is no practice data), and every scenario there is."""
+    return answers.practice(practice.status())
+
+
+@router.post("/practice/start", url_name="start_practice", response=Answer)
+def start_practice(request: HttpRequest, body: Annotated[PracticeStartIn | None, Body()] = None) -> Answer:
+    """Start a scenario, or wake the one that rests. Refused with 409 while another is awake."""
+    practice.begin(actor=actor_of(request), scenario=body.scenario if body else "")
+    return answers.practice(practice.status())
+
+
+@router.post("/practice/stop", url_name="stop_practice", response=Answer)
+def stop_practice(request: HttpRequest) -> Answer:
+    """Let the fleet rest; what it made stays."""
+    practice.rest(actor=actor_of(request))
+    return answers.practice(practice.status())
+
+
+@router.post("/practice/fix", url_name="push_practice_fix", response=Answer)
+def push_practice_fix(request: HttpRequest) -> Answer:
+    """Have the fleet push its fixed candidate, with the cases that prove it."""
+    practice.push_fix(actor=actor_of(request))
+    return answers.practice(practice.status())
 
 
 @router.post("/practice/report", url_name="practice_report", response=Answer)

@@ -17,14 +17,19 @@ from workbench.embedded import EmbeddedError, EmbeddedServer, make_var
 from workbench.supervisor import LOCK_FILE
 
 
-def workbench_runs(var: Path) -> bool:
-    """Whether a supervisor holds this folder's lock."""
+def running_at(var: Path) -> str:
+    """Where the workbench of the supervisor that holds this folder's lock answers; blank when none does.
+
+    It may have been started with another PORT than this command's.
+    """
     with (var / LOCK_FILE).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
-        return False
+            lock.seek(0)
+            address = lock.read().rpartition(", ")[2].strip()
+            return address if address.startswith("http") else settings.BASE_URL
+        return ""
 
 
 def manage(*arguments: str, quietly: bool = False) -> bool:
@@ -37,7 +42,7 @@ def main() -> int:
     """1 when it could not, after a sentence saying why."""
     var = Path(settings.VAR)
     make_var(var)
-    runs = workbench_runs(var)
+    runs = running_at(var)
     try:
         if settings.EMBEDDED and not runs:
             EmbeddedServer(var).start()  # the workbench below adopts it
@@ -49,7 +54,7 @@ def main() -> int:
     if not manage("practice", "--anew"):
         return 1
     if runs:
-        say("lastgood", f"Practice starts anew: {settings.BASE_URL}/live")
+        say("lastgood", f"Practice starts anew: {runs}/live")
         return 0
     os.execv(sys.executable, [sys.executable, "-m", "workbench.supervisor"])  # noqa: S606
 

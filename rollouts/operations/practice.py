@@ -14,8 +14,8 @@ from accounts.errors import NotFound, OperationRefused
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from rollouts import signals
-from rollouts.models import Agent, AgentRun, Environment, Invocation, PracticeRun, Stop
-from rollouts.operations import epoch
+from rollouts.models import Agent, AgentRun, BundleVersion, Environment, Invocation, PracticeRun, Stop
+from rollouts.operations import epoch, gates
 from rollouts.practice.scenarios import FIRST, SCENARIOS, Scenario
 from rollouts.practice.spans import ENVIRONMENT
 from rollouts.practice.status import PracticeStatus, describe, is_over
@@ -32,7 +32,7 @@ def begin(*, actor: Actor, scenario: str = "", at: datetime | None = None) -> Pr
 
     Refused while another is awake, where its agent is a real one, and while that agent is stopped.
     """
-    require(actor, Permission.ADMIN)
+    require(actor, Permission.PRACTICE)
     at = at or clock.now()
     _lock()
     run = PracticeRun.objects.filter(ended_at=None).first()
@@ -49,7 +49,7 @@ def begin(*, actor: Actor, scenario: str = "", at: datetime | None = None) -> Pr
     )
     if not made and not agent.practice:
         raise OperationRefused(f"Practice needs an agent called {wanted.agent}, and here that is a real one.")
-    _nothing_stopped(wanted)
+    _can_go_wrong(wanted)
     run = PracticeRun.objects.create(scenario=wanted.name, started_at=at, active_until=at + ACTIVE)
     audit.record(actor, "start practice", wanted.name, at=at)
     return run
@@ -70,7 +70,7 @@ def begin_if_empty(*, actor: Actor, at: datetime | None = None) -> PracticeRun |
 @transaction.atomic
 def rest(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
     """Let the fleet rest now; its data stay. Refused when there is none."""
-    require(actor, Permission.ADMIN)
+    require(actor, Permission.PRACTICE)
     at = at or clock.now()
     run = PracticeRun.objects.select_for_update(no_key=True).filter(ended_at=None).first()
     if run is None:
@@ -85,7 +85,7 @@ def rest(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
 @transaction.atomic
 def push_fix(*, actor: Actor, at: datetime | None = None) -> PracticeRun:
     """Have the fleet push its fixed candidate with the cases that prove it, and wake it for that."""
-    require(actor, Permission.ADMIN)
+    require(actor, Permission.PRACTICE)
     at = at or clock.now()
     run = PracticeRun.objects.select_for_update(no_key=True).filter(ended_at=None).first()
     if run is None:
@@ -190,10 +190,10 @@ def _known(name: str) -> Scenario:
     return found
 
 
-def _nothing_stopped(scenario: Scenario) -> None:
-    """While its agent is stopped, nothing could go wrong in it."""
+def _can_go_wrong(scenario: Scenario) -> None:
+    """Refuse what could not happen: its agent is stopped, or cases made since keep the bad version out."""
     engaged = Stop.objects.filter(
-        kill_switch__deployment__bundle__agent__slug=scenario.agent,
+        kill_switch__deployment__bundle__key=scenario.key,
         kill_switch__deployment__environment_id=ENVIRONMENT,
         released_at=None,
     ).first()
@@ -201,6 +201,13 @@ def _nothing_stopped(scenario: Scenario) -> None:
         raise OperationRefused(
             f"{scenario.key} is stopped ({engaged.kill_switch.scope}). Release it first; then the scenario can start."
         )
+    shipped = [*scenario.first, scenario.release]
+    for version in BundleVersion.objects.filter(bundle__key=scenario.key, label__in=shipped).order_by("number"):
+        if gates.standing(version, ENVIRONMENT).red:
+            raise OperationRefused(
+                f"{version} is red at its gate by now and cannot go live again: your cases guard against it. "
+                "Remove practice data to live through this once more."
+            )
 
 
 def _lock() -> None:

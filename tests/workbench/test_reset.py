@@ -20,12 +20,14 @@ def test_a_running_workbench_is_told_to_practise_anew(start_workbench: Callable[
     assert workbench.sql("SELECT count(*), count(ended_at) FROM rollouts_practicerun") == [(1, 0)]
     with (workbench.folder / LOCK_FILE).open("a+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("process 1, http://127.0.0.1:9123")  # started with another PORT than the one who asks
+        held.flush()
         told = subprocess.run(
             [sys.executable, "-m", "workbench.reset"],
             cwd=ROOT, env=workbench.env, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
     assert told.returncode == 0, told.stderr
-    assert "Practice starts anew" in told.stdout
+    assert "Practice starts anew: http://127.0.0.1:9123/live" in told.stdout
     assert workbench.sql("SELECT count(*), count(ended_at) FROM rollouts_practicerun") == [(2, 1)]
     assert workbench.sql("SELECT verb FROM accounts_auditentry ORDER BY sequence DESC LIMIT 3") == [
         ("start practice",),

@@ -1,4 +1,4 @@
-"""``manage.py practice``: become the simulated fleet, or start, rest or remove it."""
+"""``manage.py practice``: become the simulated fleet, or start a scenario, rest, push its fix, remove its data."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from accounts.actors import Actor, Surface
 from accounts.errors import OperationRefused
 from rollouts.operations import practice
 from rollouts.practice.doors import VARIABLE
+from rollouts.practice.scenarios import SCENARIOS
 
 ACTOR = Actor.automation("manage.py practice", Surface.COMMAND)
 
@@ -23,17 +24,27 @@ ACTOR = Actor.automation("manage.py practice", Surface.COMMAND)
 class Command(BaseCommand):
     """Without an option it becomes the fleet's process: one that must not carry Django for weeks."""
 
-    help = "Run the simulated fleet, or --start, --rest, --reset (remove its data) or --anew (remove and start)."
+    help = (
+        "Run the simulated fleet, or --start [scenario], --rest, --fix (push the fix), --reset (remove its data), "
+        "--anew [scenario] (remove and start), --list."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_mutually_exclusive_group()
-        for name in ("start", "rest", "reset", "anew"):
+        for name in ("start", "anew"):
+            what.add_argument(f"--{name}", nargs="?", const="", metavar="SCENARIO")
+        for name in ("rest", "fix", "reset", "list"):
             what.add_argument(f"--{name}", dest="what", action="store_const", const=name)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        what = options["what"]
-        if what is None:
+        named = next((name for name in ("start", "anew") if options[name] is not None), "")
+        what, scenario = options["what"] or named, options[named] if named else ""
+        if what == "list":
+            for each in SCENARIOS.values():
+                self.stdout.write(f"{each.name:16} {each.title}: {each.happens}")
+            return
+        if not what:
             self.become_fleet()
             return
         try:
@@ -44,8 +55,10 @@ class Command(BaseCommand):
                 self.stdout.write(
                     f"Removed: {', '.join(f'{n} {name}' for name, n in taken.items() if n) or 'nothing'}."
                 )
+            if what == "fix":
+                practice.push_fix(actor=ACTOR)
             if what in {"start", "anew"}:
-                practice.begin(actor=ACTOR)
+                practice.begin(actor=ACTOR, scenario=scenario)
         except OperationRefused as refusal:
             raise CommandError(str(refusal)) from None
 

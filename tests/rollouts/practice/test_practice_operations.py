@@ -155,8 +155,16 @@ def test_there_is_nothing_to_rest_or_remove_without_practice() -> None:
         practice.remove(actor=admin())
 
 
-@pytest.mark.parametrize("verb", [practice.begin, practice.rest, practice.remove, practice.begin_if_empty])
-def test_only_admins_and_the_shell_decide_about_practice(verb: Any) -> None:
+@pytest.mark.parametrize("verb", [practice.begin, practice.rest, practice.push_fix])
+def test_admins_the_shell_and_tokens_that_may_promote_start_and_stop_practice(verb: Any) -> None:
+    for actor in (person(SiteRole.COMMANDER), machine(Scope.READ, Scope.PUSH, Scope.CONTAIN)):
+        with pytest.raises(NotPermitted):
+            verb(actor=actor)
+    practice.begin(actor=machine(Scope.APPROVER))
+
+
+@pytest.mark.parametrize("verb", [practice.remove, practice.begin_if_empty])
+def test_only_admins_and_the_shell_remove_practice(verb: Any) -> None:
     for actor in (person(SiteRole.COMMANDER), machine()):
         with pytest.raises(NotPermitted):
             verb(actor=actor)
@@ -370,8 +378,8 @@ def test_the_banner_is_asked_again_and_goes_when_practice_has_gone(client: Clien
     user = person(SiteRole.VIEWER).user
     assert user is not None
     client.force_login(user)
-    shown = client.get("/practice/")
+    shown = client.get("/practice/banner/")
     assert "Practice data" in shown.content.decode()
-    assert client.get("/practice/", headers={"HX-PTag": shown["HX-PTag"]}).status_code == 304
+    assert client.get("/practice/banner/", headers={"HX-PTag": shown["HX-PTag"]}).status_code == 304
     practice.remove(actor=SHELL)
-    assert "hidden" in client.get("/practice/").content.decode()
+    assert "hidden" in client.get("/practice/banner/").content.decode()
