@@ -10,6 +10,7 @@ def register() -> None:
         {
             "url:healthz": Permission.PUBLIC,
             "url:readyz": Permission.PUBLIC,
+            "url:api_docs": Permission.VIEW,
             "url:metrics": Permission.PUBLIC,  # counts only, no names
             "command:workbench": Permission.SHELL,
             "command:prepare": Permission.SHELL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from workbench import health
+from workbench import health, reference
 from workbench.api import api
 
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("accounts/", include("allauth.urls")),
+    path("api/docs", reference.docs, name="api_docs"),
     path("api/", api.urls),
     path("", include("accounts.urls")),
     path("", include("rollouts.urls")),
