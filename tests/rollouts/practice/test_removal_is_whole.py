@@ -190,6 +190,7 @@ def world(key: str) -> Incident:
     SendAttempt.objects.create(
         page=Page.objects.filter(incident=room).earliest("pk"), at=clock.now(), ok=True, took_ms=1
     )
+    moves.sweep()
     return room
 
 
