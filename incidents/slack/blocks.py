@@ -74,8 +74,8 @@ def headline(incident: Incident) -> str:
 
 def header(text: str) -> Block:
     """A headline in plain text, in which nothing is a mention, and nothing looks like one."""
-    text = re.sub(r"<(?=[!@#])", "<\u200b", text)
-    return {"type": "header", "text": {"type": "plain_text", "text": cut(text, HEADER), "emoji": False}}
+    shown = cut(text.replace("<", "<\u200b"), HEADER)
+    return {"type": "header", "text": {"type": "plain_text", "text": shown, "emoji": False}}
 
 
 def section(text: str) -> Block:

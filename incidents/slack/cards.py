@@ -19,7 +19,7 @@ from incidents.models import Incident, SlackCard, Step, TimelineEntry
 from incidents.notifications import slack as transport
 from incidents.notifications.base import TransportError
 from incidents.notifications.slack import SlackRefused
-from incidents.operations import exits
+from incidents.operations import exits, timeline
 from incidents.slack import blocks, telling
 
 Kind = TimelineEntry.Kind
@@ -73,6 +73,7 @@ def send_due(at: datetime | None = None) -> int:
         try:
             show(rows[0], now)
         except TransportError as error:
+            _show_in_room(rows[0])
             rows[0].fail(
                 str(error), at=now, retry_after=error.retry_after, give_up_after=None, longest=_patience(error)
             )
@@ -81,7 +82,15 @@ def send_due(at: datetime | None = None) -> int:
         except Exception as error:  # a card that cannot be drawn must not keep the others waiting
             logger.exception("%s could not be shown", rows[0])
             rows[0].fail(f"{type(error).__name__}: {error}", at=now, give_up_after=None)
+        else:
+            if rows[0].attempts > 1:
+                _show_in_room(rows[0])
     return count
+
+
+def _show_in_room(card: SlackCard) -> None:
+    """Open rooms say whether Slack answers: let them look again."""
+    timeline.notify(card.incident.ref, "header")
 
 
 def _patience(error: TransportError) -> float:

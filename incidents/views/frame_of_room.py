@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+from django.db.models import Exists
+
 from accounts.actors import Actor
 from accounts.permissions import Permission, allows
-from incidents.models import Owed, Responder, Status, Step
+from incidents.models import Incident, Owed, Responder, SlackCard, SlackHealth, Status, Step
 from incidents.views.visit import Visit, panel_url
 
 DUTY_WORDS = {
@@ -63,7 +66,16 @@ def head(visit: Visit) -> dict[str, Any]:
         "owed": owed,
         "severity_owed": any(debt.kind == Owed.Kind.SEVERITY for debt in owed),
         "status_tone": STATUS_TONES[Status(incident.status)],
+        "slack_away": slack_away(incident),
     }
+
+
+def slack_away(incident: Incident) -> SlackHealth | None:
+    """Since when Slack takes nothing, while it is owed news of ``incident``."""
+    if not settings.SLACK_BOT_TOKEN:
+        return None
+    owed = SlackCard.objects.filter(incident=incident, done_at=None)
+    return SlackHealth.objects.filter(Exists(owed), unreachable_since__isnull=False).first()
 
 
 def can_take(actor: Actor, holder: object, may_take: bool) -> bool:
