@@ -9,7 +9,6 @@ from django import forms
 from accounts.models import Team
 from incidents.models import Confidence, Destination, DetectionSource, Origin, Severity
 from incidents.notifications.events import EVENTS
-from incidents.operations.postmortems.ready import REQUIRED_TEXTS
 from rollouts.models import Deployment
 
 SHOWN = {"rows": 3}
@@ -78,39 +77,6 @@ class ResolveForm(forms.Form):
         help_text="Name the system, not the person: “The new prompt had no output schema”.",
         widget=forms.Textarea(attrs=SHOWN),
         error_messages={"required": "Say what fixed it."},
-    )
-
-
-class PostmortemForm(forms.Form):
-    """The sections of the page; all but the summary are needed to close."""
-
-    summary = forms.CharField(required=False, max_length=20_000, widget=forms.Textarea(attrs=SHOWN), label="Summary")
-    root_cause = forms.CharField(
-        error_messages={"required": REQUIRED_TEXTS["root_cause"]},
-        max_length=20_000,
-        widget=forms.Textarea(attrs=SHOWN),
-        label="Root cause",
-        help_text="What the model saw, what it inferred, and what would have been better.",
-    )
-    impact = forms.CharField(
-        error_messages={"required": REQUIRED_TEXTS["impact"]},
-        max_length=20_000,
-        widget=forms.Textarea(attrs=SHOWN),
-        label="Impact",
-        help_text="Who saw what, how much, how long.",
-    )
-    resolution = forms.CharField(
-        error_messages={"required": REQUIRED_TEXTS["resolution"]},
-        max_length=20_000,
-        widget=forms.Textarea(attrs=SHOWN),
-        label="Resolution",
-    )
-    prevention = forms.CharField(
-        error_messages={"required": REQUIRED_TEXTS["prevention"]},
-        max_length=20_000,
-        widget=forms.Textarea(attrs=SHOWN),
-        label="Prevention",
-        help_text="What keeps it from happening again, and how we will know.",
     )
 
 

@@ -26,6 +26,7 @@ from incidents.views import (
     slack,
     tokens,
 )
+from incidents.views.postmortems import page, revisions, saving
 from incidents.views.room import room
 
 app_name = "incidents"
@@ -40,8 +41,24 @@ urlpatterns: list[URLPattern] = [
     path("i/<str:ref>/runs/<str:day>/<str:trace_id>/", runs.run, name="run"),
     path("i/<str:ref>/timeline/", acts.timeline, name="timeline"),
     path("i/<str:ref>/duties/", duties.duties, name="duties"),
-    path("i/<str:ref>/postmortem/", closing.postmortem, name="postmortem"),
-    path("i/<str:ref>/postmortem/close/", closing.document, name="document"),
+    path("i/<str:ref>/postmortem/", page.postmortem, name="postmortem"),
+    path("i/<str:ref>/postmortem/begin/", page.begin, name="postmortem_begin"),
+    path("i/<str:ref>/postmortem/here/", page.here, name="postmortem_presence"),
+    path("i/<str:ref>/postmortem/preview/", saving.preview, name="postmortem_preview"),
+    path("i/<str:ref>/postmortem/sections/<str:name>/", saving.section, name="postmortem_section"),
+    path("i/<str:ref>/postmortem/ownership/", saving.ownership, name="postmortem_ownership"),
+    path("i/<str:ref>/postmortem/rows/<str:kind>/", saving.add, name="postmortem_add"),
+    path("i/<str:ref>/postmortem/rows/<str:kind>/<str:key>/", saving.row, name="postmortem_row"),
+    path("i/<str:ref>/postmortem/rows/<str:kind>/<str:key>/remove/", saving.remove, name="postmortem_remove"),
+    path("i/<str:ref>/postmortem/actions/<str:key>/finish/", saving.finish, name="postmortem_finish"),
+    path("i/<str:ref>/postmortem/actions/<str:key>/drop/", saving.drop, name="postmortem_drop"),
+    path("i/<str:ref>/postmortem/publish/", page.publish_revision, name="postmortem_publish"),
+    path("i/<str:ref>/postmortem/close/", page.close, name="postmortem_close"),
+    path("i/<str:ref>/postmortem/print/", revisions.print_view, name="postmortem_print"),
+    path("i/<str:ref>/postmortem/revisions/", revisions.listed, name="postmortem_revisions"),
+    path("i/<str:ref>/postmortem/revisions/<int:number>/", revisions.revision, name="postmortem_revision"),
+    path("i/<str:ref>/postmortem/revisions/<int:number>/print/", revisions.print_view, name="postmortem_print_of"),
+    path("i/<str:ref>/postmortem/revisions/<int:number>/sign/", page.sign, name="postmortem_sign"),
     path("i/<str:ref>/acknowledge/", acts.acknowledge, name="acknowledge"),
     path("i/<str:ref>/note/", acts.note, name="note"),
     path("i/<str:ref>/why/", acts.why, name="why"),

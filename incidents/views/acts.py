@@ -26,7 +26,7 @@ from incidents.operations import triage as triaging
 from incidents.operations.postmortems import closing
 from incidents.views.containment import WHY
 from incidents.views.room import after, enter, refused
-from incidents.views.visit import Visit
+from incidents.views.visit import Visit, panel_url
 from rollouts.models import Deployment
 
 
@@ -51,7 +51,12 @@ def press(visit: Visit, act: Callable[[], Any], said: str) -> HttpResponse:
 @require_safe
 def timeline(request: ActorRequest, ref: str) -> HttpResponse:
     """The record's own address: the room with its timeline in front."""
-    return HttpResponseRedirect(reverse("incidents:room", args=[get_room(request.actor, ref).ref]) + "?tab=timeline")
+    incident = get_room(request.actor, ref)
+    own = {Step.DOCUMENT, Step.CLOSED}  # the postmortem has the record inside it, and no room beside it
+    beside = (
+        panel_url(incident, Step.RESOLVE) if incident.step in own else reverse("incidents:room", args=[incident.ref])
+    )
+    return HttpResponseRedirect(f"{beside}?tab=timeline")
 
 
 @require_POST

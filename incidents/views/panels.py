@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from incidents.forms import SEVERITY_MEANINGS, PostmortemForm
+from incidents.forms import SEVERITY_MEANINGS
 from incidents.models import Branch, Diagnosis, Incident, RollbackAnswer, Severity, Step
 from incidents.operations import exits as closing
 from incidents.operations import rooms
@@ -100,11 +100,3 @@ def held(visit: Visit) -> dict[str, Any]:
         return {"held": ""}
     move = holds(visit)
     return {"held": rooms.sentence(move) if move is not None else ""}
-
-
-def document(visit: Visit) -> dict[str, Any]:
-    """The page the incident leaves behind, as far as it is written."""
-    page = getattr(visit.incident, "postmortem", None)
-    known = page.texts() if page is not None else {}
-    known["resolution"] = known.get("resolution") or visit.incident.resolution
-    return {"form": PostmortemForm(initial=known), "saved_at": getattr(page, "updated_at", None)}

@@ -23,6 +23,7 @@ from accounts.middleware import ActorRequest, forbidden
 from incidents.access import get_room
 from incidents.models import Incident, Status, Step
 from incidents.views import containment, evidence, frame_of_room, panels, record, resolution
+from incidents.views.postmortems import reading
 from incidents.views.visit import Visit, panel_url
 
 Read = Callable[[Visit], dict[str, Any]]
@@ -45,6 +46,7 @@ EVIDENCE = Region("incidents/steps/evidence.html", (evidence.evidence,))
 ACT = Region("incidents/steps/act.html", (containment.plan, containment.outcome))
 HARM = Region("incidents/steps/harm.html", (evidence.harm,))
 LEGS = Region("incidents/steps/legs.html", (containment.outcome,))
+RECORD = Region("incidents/postmortem/record.html", (reading.record,))
 STOP = Region("incidents/steps/stop.html", (containment.plan, containment.outcome, containment.stops))
 
 REGIONS: dict[str, Region] = {
@@ -58,6 +60,7 @@ REGIONS: dict[str, Region] = {
     "harm": HARM,
     "legs": LEGS,
     "stop": STOP,
+    "pm-record": RECORD,
 }
 
 
@@ -74,7 +77,7 @@ PANELS: dict[str, Region] = {
     ),
     Step.CONTAIN: whole("incidents/steps/contain.html", EXITS, ACT, LEGS, STOP, also=(panels.held,)),
     Step.RESOLVE: whole("incidents/steps/resolve.html", EXITS, also=(resolution.resolve,)),
-    Step.DOCUMENT: whole("incidents/steps/document.html", EXITS, also=(panels.document,)),
+    Step.DOCUMENT: Region("incidents/postmortem/panel.html", (reading.panel,)),
 }
 
 
@@ -139,7 +142,7 @@ def room(request: ActorRequest, ref: str, step: str = "") -> HttpResponse:
 
 def page(visit: Visit, status: int = 200, **more: Any) -> HttpResponse:
     """The whole room. What telemetry shows is asked for once the page stands, or by link (``?evidence=1``)."""
-    regions = [HEAD, PANELS[visit.panel], TIMELINE]
+    regions = [HEAD, PANELS[visit.panel], *beside(visit)]
     if visit.request.GET.get("evidence"):
         regions += [EVIDENCE, HARM]
         more |= {"evidence_here": True}
@@ -147,9 +150,14 @@ def page(visit: Visit, status: int = 200, **more: Any) -> HttpResponse:
     return show(visit.request, "incidents/room.html", context, status=status)
 
 
+def beside(visit: Visit) -> list[Region]:
+    """The record stands beside every panel but the postmortem, which has it inside and needs the room."""
+    return [] if visit.panel == Step.DOCUMENT else [TIMELINE]
+
+
 def panel(visit: Visit, status: int = 200, **more: Any) -> HttpResponse:
     """The panel, with the head, the rail and the record as they are now, each in its place."""
-    regions = {"room-head": HEAD, "timeline": TIMELINE}
+    regions = {"room-head": HEAD} | ({"timeline": TIMELINE} if beside(visit) else {})
     context = context_of(visit, PANELS[visit.panel], *regions.values(), **more)
     parts: list[str] = [
         format_html("<title>{} · Lastgood</title>", context["title"]),

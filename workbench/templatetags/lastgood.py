@@ -16,6 +16,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts import markdown as md
 from accounts.clock import now
 from accounts.words import ago, duration, milliseconds, number, percent
 
@@ -167,6 +168,15 @@ def now_clock() -> str:
 
 
 @register.filter
+def moment(text: str | None) -> datetime | None:
+    """The moment that a stored page names as ISO 8601; None for nothing, or for what is no moment."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+@register.filter
 def until(end: datetime | None, start: datetime | None) -> str:
     """The duration from ``start`` to ``end``; empty when either is missing."""
     return duration(end - start) if end and start else ""
@@ -215,6 +225,19 @@ def plural(count: Any, words: str) -> str:
 def item(mapping: Any, key: Any) -> Any:
     """``mapping[key]`` or None, for names known only when the page is drawn."""
     return mapping.get(key) if mapping else None
+
+
+@register.filter
+def markdown(text: str | None) -> SafeString:
+    """What a person wrote in Markdown, as HTML that can do no harm."""
+    return md.render(text or "")
+
+
+@register.filter
+def safe_link(address: str | None) -> str:
+    """``address`` when it leads to the web, to mail or to a page of ours; empty otherwise, such as for a script."""
+    away = tuple(f"{scheme}:" for scheme in md.SCHEMES)
+    return address if address and (address.lower().startswith(away) or md.OWN_PATH.fullmatch(address)) else ""
 
 
 @register.filter

@@ -21,11 +21,14 @@ REQUIRED_TEXTS = {
 SIGNED_TWICE = frozenset({Severity.SEV1, Severity.SEV2})
 
 
-def unmet(incident: Incident, page: Postmortem | None) -> list[str]:
-    """Every reason why the postmortem of ``incident`` cannot close; empty when it can."""
+def unmet(incident: Incident, page: Postmortem | None, content: Mapping[str, Any] | None = None) -> list[str]:
+    """Every reason why the postmortem of ``incident`` cannot close; empty when it can.
+
+    ``content`` is the page's, when the caller has asked for it already.
+    """
     if page is None:
         return ["Begin the postmortem: it is drafted from the record.", *_owed(incident)]
-    content = content_of(page)
+    content = content if content is not None else content_of(page)
     return [*missing(content), *_owed(incident), *_unsigned(incident, content, page.revisions.first())]
 
 
