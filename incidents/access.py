@@ -27,6 +27,7 @@ def register() -> None:
             "asgi:/slack/events": Permission.KEYED,
             "url:incidents:major": Permission.VIEW,
             "url:incidents:styleguide": Permission.VIEW,
+            "url:incidents:keys": Permission.VIEW,
             "url:incidents:live": Permission.VIEW,
             "url:incidents:events": Permission.VIEW,
             "url:incidents:list": Permission.VIEW,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from accounts.views.preferences import DENSITIES, THEMES
+from accounts.views.preferences import DENSITIES, KEYS, THEMES
 from incidents.models import Incident, Severity
 from rollouts.operations import practice
 
@@ -23,19 +23,20 @@ class Place:
     word: str
     url: str
     icon: str
+    key: str = ""  # after g; the help and the keyboard read it from the same link
     more: bool = True
     here: bool = False
 
 
 PLACES = [
-    Place("live", "Live", "/live", "n-live", more=False),
-    Place("incidents", "Incidents", "/incidents/", "n-incidents"),
-    Place("fleet", "Fleet", "/fleet/", "n-fleet"),
-    Place("bundles", "Bundles", "/bundles/", "n-bundles"),
-    Place("oncall", "On-call", "/oncall/", "n-oncall", more=False),
-    Place("review", "Review", "/review/", "n-review"),
-    Place("audit", "Audit", "/audit/", "n-audit"),
-    Place("settings", "Settings", "/settings/", "n-settings"),
+    Place("live", "Live", "/live", "n-live", "l", more=False),
+    Place("incidents", "Incidents", "/incidents/", "n-incidents", "i"),
+    Place("fleet", "Fleet", "/fleet/", "n-fleet", "f"),
+    Place("bundles", "Bundles", "/bundles/", "n-bundles", "b"),
+    Place("oncall", "On-call", "/oncall/", "n-oncall", "o", more=False),
+    Place("review", "Review", "/review/", "n-review", "q"),
+    Place("audit", "Audit", "/audit/", "n-audit", "a"),
+    Place("settings", "Settings", "/settings/", "n-settings", "s"),
 ]
 SECTIONS = {"i": "incidents", "practice": "settings", "receipts": "settings", "connect": "settings", "runs": "fleet"}
 
@@ -81,8 +82,9 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         "themes": list(THEMES.items()),
         "density": chosen(request, "density", DENSITIES),
         "densities": list(DENSITIES.items()),
+        "single_keys": chosen(request, "keys", KEYS),
         "section": section,
-        "nav": [Place(p.section, p.word, p.url, p.icon, p.more, here=p.section == section) for p in PLACES],
+        "nav": [replace(p, here=p.section == section) for p in PLACES],
         "major": major,
         "major_place": place_of(request),
         "practice": SimpleLazyObject(practice.status) if signed_in else None,

@@ -121,5 +121,6 @@ urlpatterns: list[URLPattern] = [
     path("settings/integrations/<int:pk>/revoke/", integrations.revoke, name="revoke_integration"),
     path("receipts/", receipts.receipts, name="receipts"),
     path("receipts/<int:pk>/replay/", receipts.replay, name="replay"),
+    path("settings/keys/", frame.keys, name="keys"),
     path("settings/styleguide/", frame.styleguide, name="styleguide"),
 ]

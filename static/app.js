@@ -175,13 +175,13 @@
   });
 
   // -- keys: single letters, off in fields, none of them acts on production ---------------------------------------
-  const GO = { l: "/live", i: "/incidents/", f: "/fleet/", b: "/bundles/", o: "/oncall/", a: "/audit/", s: "/settings/" };
   let going = 0;
   on("keydown", (e) => {
     if (e.key === "Escape") { $$("details.arm[open]").forEach((d) => { d.open = false; $("summary", d).focus(); }); return; }
     if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || root.dataset.keys === "off") return;
     if (e.target.closest?.("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]") || $("dialog[open]")) return;
-    if (going && Date.now() - going < 1500 && GO[e.key]) { location.href = GO[e.key]; return; }
+    const place = going && Date.now() - going < 1500 && $$("[data-go]").find((x) => x.dataset.go === e.key);
+    if (place) { location.href = place.href; return; }
     going = 0;
     if (e.key === "g") { going = Date.now(); return; }
     if (e.key === "?") { e.preventDefault(); return help(); }

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.clock import now
 from accounts.http import show
+from accounts.views.preferences import KEYS
 from incidents.models import Severity
 
 
@@ -16,6 +17,12 @@ from incidents.models import Severity
 def major(request: HttpRequest) -> HttpResponse:
     """The lines on top of every page while a SEV1 or SEV2 is open; fetched again when incidents change."""
     return show(request, "components/major.html", {}, fragment=True)
+
+
+@require_safe
+def keys(request: HttpRequest) -> HttpResponse:
+    """How this browser shows the pages, and which keys there are."""
+    return show(request, "settings/keys.html", {"key_choices": KEYS.items(), "tab": "keys"})
 
 
 @require_safe

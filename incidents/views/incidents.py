@@ -59,7 +59,7 @@ def choices() -> list[Choice]:
     agents = list(Agent.objects.order_by("slug").values_list("slug", flat=True)[:500])
     environments = list(Environment.objects.values_list("name", flat=True))
     return [
-        Choice("severity", "Severity", dict(Severity.choices), _field("severity")),
+        Choice("severity", "Severity", {level: level for level in Severity.values}, _field("severity")),
         Choice("step", "Step", dict(Step.choices), _field("step")),
         Choice("status", "Status", dict(Status.choices), _field("status")),
         Choice("agent", "Agent", dict(zip(agents, agents, strict=True)), _field("deployment__bundle__agent__slug")),

@@ -178,3 +178,15 @@ def test_preferences_are_cookies_and_lead_back_only_to_this_site() -> None:
     assert 'data-theme="dark"' in text(browser.get("/live"))
     assert browser.press("/settings/preferences/", theme="dark", next="https://evil.example/")["Location"] == "/live"
     assert "theme" not in browser.press("/settings/preferences/", theme="puce").cookies
+
+
+def test_single_keys_are_turned_off_for_this_browser_and_every_place_has_its_own() -> None:
+    browser = Browser("viewer")
+    page = text(browser.get("/settings/keys/"))
+    letters = [part.partition('"')[0] for part in page.split('data-go="')[1:]]
+    assert len(letters) == len(set(letters)) >= 8
+    for letter in letters:
+        assert f"<kbd>g</kbd> <kbd>{letter}</kbd>" in page
+    assert 'data-keys="off"' not in page
+    assert browser.press("/settings/preferences/", keys="off", next="/settings/keys/")["Location"] == "/settings/keys/"
+    assert 'data-keys="off"' in text(browser.get("/live"))
