@@ -58,7 +58,7 @@ class RunIn(Strict):
     incident: Name = ""
 
 
-@router.get("/bundles/{key}/cases", response=Answer, url_name="cases")
+@router.get("/bundles/{key}/cases", response=Answer, url_name="list_cases")
 def list_cases(
     request: HttpRequest,
     key: str,
@@ -76,7 +76,7 @@ def list_cases(
     return {"items": [eval_answers.case(row) for row in found], "next": following}
 
 
-@router.post("/bundles/{key}/cases", response={201: Answer}, url_name="cases")
+@router.post("/bundles/{key}/cases", response={201: Answer}, url_name="add_case")
 def add_case(request: HttpRequest, key: str, body: CaseIn) -> Status[Answer]:
     """Add a case; its set is made if need be and gets a new version. The same case again is the one it was."""
     actor = actor_of(request)
@@ -129,7 +129,7 @@ def get_set(request: HttpRequest, key: str, name: str, number: int) -> Answer:
     }
 
 
-@router.get("/bundles/{key}/versions/{version}/eval-runs", response=Answer, url_name="eval_runs")
+@router.get("/bundles/{key}/versions/{version}/eval-runs", response=Answer, url_name="list_eval_runs")
 def list_runs(request: HttpRequest, key: str, version: str, cursor: Cursor = None, limit: Limit = 50) -> Answer:
     """The runs of a version, newest first."""
     found = access.get_version(actor_of(request), key, version)
@@ -137,7 +137,7 @@ def list_runs(request: HttpRequest, key: str, version: str, cursor: Cursor = Non
     return {"items": [eval_answers.run(row) for row in rows], "next": following}
 
 
-@router.post("/bundles/{key}/versions/{version}/eval-runs", response={201: Answer}, url_name="eval_runs")
+@router.post("/bundles/{key}/versions/{version}/eval-runs", response={201: Answer}, url_name="request_eval_run")
 def request_run(
     request: HttpRequest, key: str, version: str, body: Annotated[RunIn | None, Body()] = None
 ) -> Status[Answer]:

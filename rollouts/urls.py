@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from rollouts.telemetry import door
-from rollouts.views import bundles, fleet, practice
+from rollouts.views import bundles, evals, fleet, practice
 
 app_name = "rollouts"
 urlpatterns: list[URLPattern] = [
@@ -25,8 +25,14 @@ urlpatterns: list[URLPattern] = [
         bundles.compare,
         name="diff",
     ),
+    path("bundles/<str:key>/evals/", evals.evals, name="evals"),
+    path("bundles/<str:key>/evals/<str:name>/<str:case>/", evals.case, name="case"),
+    path("bundles/<str:key>/evals/<str:name>/<str:case>/remove/", evals.remove_case, name="remove_case"),
     path("bundles/<str:key>/<str:version>/", bundles.version, name="version"),
+    path("bundles/<str:key>/<str:version>/run/", evals.request_run, name="request_run"),
     path("bundles/<str:key>/<str:version>/promote/", bundles.promote, name="promote"),
+    path("runs/<int:run>/", evals.run, name="run"),
+    path("runs/<int:run>/cancel/", evals.cancel_run, name="cancel_run"),
     path("fleet/", fleet.fleet, name="fleet"),
     path("fleet/<str:key>/", fleet.fleet, name="fleet_of"),
 ]

@@ -56,12 +56,12 @@ def counted(run: EvalRun) -> str:
     return f"{run.eval_set_version}: {run.passed} of {run.expected_total} passed{failed} (run {run.pk})."
 
 
-def look(version: BundleVersion) -> list[Told]:
-    """The gates that runs decide for ``version``; empty when its bundle has no cases. At most five queries."""
+def look(version: BundleVersion) -> tuple[list[EvalSetVersion], list[Told]]:
+    """The sets ``version`` has to pass, and the gates that runs of them decide; four queries at most."""
     newest = EvalSetVersion.objects.filter(eval_set__bundle_id=version.bundle_id).select_related("eval_set__bundle")
     sets = [found for found in newest.order_by("eval_set_id", "-number").distinct("eval_set_id") if found.case_ids]
     if not sets:
-        return []
+        return [], []
     told = [_evals(version, sets)]
     named = list(
         RegressionCase.objects.filter(
@@ -70,7 +70,7 @@ def look(version: BundleVersion) -> list[Told]:
     )
     if named:
         told.append(_fail_then_pass(named))
-    return told
+    return sets, told
 
 
 def _evals(version: BundleVersion, sets: list[EvalSetVersion]) -> Told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Max
+from django.db.models import F, Max, Window
 
 from rollouts.models import BundleVersion, EvalResult, RegressionCase
 
@@ -46,18 +46,15 @@ def proof(case: RegressionCase, bad: BundleVersion | None, fix: BundleVersion | 
 
 
 def newest_tallies(of: Iterable[RegressionCase], versions: Iterable[BundleVersion]) -> dict[tuple[int, int], Tally]:
-    """(case, version) → how often the case passed in the newest finished run that judged it. Two queries."""
+    """(case, version) → how often the case passed in the newest finished run that judged it. One query."""
     case_ids, version_ids = [case.pk for case in of], [version.pk for version in versions]
     judged = EvalResult.objects.filter(
         case_id__in=case_ids, run__version_id__in=version_ids, run__done_at__isnull=False
     ).exclude(outcome=EvalResult.Outcome.ERROR)
-    newest = judged.values("case_id", "run__version_id").annotate(newest=Max("run_id"))
-    wanted = {(row["case_id"], row["newest"]): row["run__version_id"] for row in newest}
+    newest = Window(Max("run_id"), partition_by=[F("case_id"), F("run__version_id")])
+    rows = judged.order_by().annotate(newest=newest).filter(run_id=F("newest"))
     counted: dict[tuple[int, int], Tally] = {}
-    rows = judged.filter(run_id__in={run for _, run in wanted}).values_list("case_id", "run_id", "outcome")
-    for case_id, run_id, outcome in rows:
-        version_id = wanted.get((case_id, run_id))
-        if version_id is not None:
-            was = counted.get((case_id, version_id), Tally())
-            counted[case_id, version_id] = Tally(was.k + (outcome == EvalResult.Outcome.PASS), was.n + 1, run_id)
+    for case_id, version_id, run_id, outcome in rows.values_list("case_id", "run__version_id", "run_id", "outcome"):
+        was = counted.get((case_id, version_id), Tally())
+        counted[case_id, version_id] = Tally(was.k + (outcome == EvalResult.Outcome.PASS), was.n + 1, run_id)
     return counted

@@ -14,7 +14,7 @@ from accounts.errors import OperationRefused
 from accounts.models import acted_by
 from accounts.operations import audit
 from accounts.permissions import Permission, require
-from rollouts.models import Activation, BundleVersion, GateResult
+from rollouts.models import Activation, BundleVersion, EvalSetVersion, GateResult
 from rollouts.operations import eval_gates
 
 #: Gates that must be green, by environment. Others may be recorded; a red one refuses wherever there are gates.
@@ -87,22 +87,31 @@ def board(version: BundleVersion, environment: str) -> list[Gate]:
 
 
 def look(version: BundleVersion) -> Look:
-    """Read once what all environments are judged by: nine queries at most, however many gates and cases there are."""
-    newest: dict[str, GateResult] = {}
-    for result in version.gate_results.select_related("eval_run").defer("eval_run__raw").order_by("-at", "-pk"):
-        newest.setdefault(result.gate, result)
-    told = {said.gate: said for said in eval_gates.look(version)}
-    environments = Activation.objects.filter(version=version).values_list("deployment__environment_id", flat=True)
-    return Look(newest, told, frozenset(environments.distinct()))
+    """Read once what all environments are judged by: six queries at most, however many gates and cases there are."""
+    results = version.gate_results.select_related("eval_run").defer("eval_run__raw").order_by("-at", "-pk")
+    activations = version.activations.select_related("deployment__environment", "deployment__bundle")
+    sets, told = eval_gates.look(version)
+    return Look(list(results), list(activations), sets, {said.gate: said for said in told})
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is known of one version: the newest result of each gate, what eval runs say, where it has been active."""
+    """What is known of one version: recorded results and activations, newest first, the sets it has to pass, and
+    what runs of those say."""
 
-    newest: dict[str, GateResult]
+    results: list[GateResult]
+    activations: list[Activation]
+    sets: list[EvalSetVersion]
     told: dict[str, eval_gates.Told]
-    was_active: frozenset[str]
+
+    @property
+    def newest(self) -> dict[str, GateResult]:
+        """The newest result of each gate, which is the one that counts."""
+        return {result.gate: result for result in reversed(self.results)}
+
+    @property
+    def was_active(self) -> set[str]:
+        return {activation.deployment.environment_id for activation in self.activations}
 
     def standing(self, environment: str) -> Gates:
         """What is red, and what is missing, for ``environment``."""

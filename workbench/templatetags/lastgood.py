@@ -84,6 +84,19 @@ def status(state: Any, word: str = "") -> SafeString:
     )
 
 
+RUN_SHAPES = {
+    "queued": "open", "running": "running", "passed": "done", "failed": "failed", "error": "blocked",
+    "cancelled": "skipped", "pass": "done", "fail": "failed", "green": "done", "red": "failed", "missing": "little",
+}  # fmt: skip
+
+
+@register.simple_tag
+def outcome(state: Any, word: str = "") -> SafeString:
+    """The state of an eval run, the outcome of one try or the colour of a gate, as glyph and word."""
+    key = str(getattr(state, "value", state))
+    return status(RUN_SHAPES.get(key, "open"), word or key.capitalize())
+
+
 @register.simple_tag
 def actor(kind: Any, name: Any = "") -> SafeString:
     """Who did it: a person, automation or an agent, always told apart by shape and, for machines, by word."""
