@@ -89,6 +89,10 @@ class Doors:
         """The version; the same body again is the same version."""
         return await self._ask("POST", f"/api/v1/bundles/{key}/versions", json=dict(body))
 
+    async def case(self, key: str, case: Mapping[str, Any]) -> None:
+        """The same case again is the case it was."""
+        await self._ask("POST", f"/api/v1/bundles/{key}/cases", json=dict(case))
+
     async def promote(self, key: str, number: int) -> None:
         waiver = {
             "reason": "Practice: a simulated pipeline promotes without running its gates.",

@@ -221,6 +221,8 @@ class Fleet:
             for key in filter(None, (scenario.others, scenario.key)):
                 for label in scenario.first:
                     await self.ship(key, label)
+            for case in scenario.known:
+                await self.doors.case(scenario.key, case)
             turns.begun()
         elif turns.phase == Phase.HEALTHY:
             if turns.healthy_for(self.rate is not None or not scenario.first, now):
@@ -250,7 +252,10 @@ class Fleet:
         await self.doors.promote(key, version["number"])
 
     async def push_fixes(self) -> None:
-        """Push the candidates, each once, and promote none: that is for people to do, through the gates."""
+        """Push the cases and the candidates, each once, and promote none: that is for people, through the gates."""
+        if len(self.turns.fixed) < len(self.scenario.fixes):
+            for case in self.scenario.cases:
+                await self.doors.case(self.scenario.key, case)
         for label in self.scenario.fixes:
             if label not in self.turns.fixed:
                 await self.doors.push(self.scenario.key, self.scenario.versions[label])

@@ -18,7 +18,7 @@ from rollouts.checks import judge
 from rollouts.practice import agent
 from rollouts.practice.refunds import Order
 from rollouts.practice.resolved import Bundle, read
-from rollouts.practice.scenarios import schema_contract
+from rollouts.practice.scenarios import provider, schema_contract
 from rollouts.practice.scenarios.base import Where, spread
 from rollouts.practice.spans import Trace
 
@@ -53,11 +53,22 @@ def work_order(bundle: Bundle, inputs: Any) -> Trace:
     return schema_contract.serve(bundle, number, _HERE, False)
 
 
+def mail(bundle: Bundle, inputs: Any) -> Trace:
+    """One mail of a kind the fleet knows, as the provider's models answer since they changed."""
+    kind = next((value for _, value in members(inputs) if isinstance(value, str) and value in provider.SHIFTS), None)
+    if kind is None:
+        raise CannotPlay(f'The practice agent sorts mail: give it {{"mail": "{"|".join(provider.SHIFTS)}"}}.')
+    kinds = {"unreadable_mail": 1} | provider.SHIFTS
+    return provider.serve(bundle, next(n for n in range(100) if spread(n, kinds) == kind), _HERE, True)
+
+
 #: Agent → what it makes of a bundle and a case's inputs.
 PLAYERS: dict[str, Callable[[Bundle, Any], Trace]] = {
     "customer-service": refund,
     "forge": work_order,
     "foundry": work_order,
+    "mail-sorter": mail,
+    "returns-desk": refund,
 }
 
 

@@ -33,7 +33,7 @@ class Scenario:
     time after nobody meets it any more. The first ``pool`` instances resolve ``key``, the rest ``others``.
 
     Refused customers are tried again where ``retries``, by instances that are ``able``. ``fixes`` are candidates that
-    are pushed when somebody asks, with ``cases``.
+    are pushed when somebody asks, with ``cases``; ``known`` are the cases that the set holds from the beginning.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Scenario:
     able: Callable[[Bundle], bool] = lambda bundle: True
     fixes: tuple[str, ...] = ()
     cases: tuple[Mapping[str, Any], ...] = ()
+    known: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def agent(self) -> str:
@@ -121,6 +122,17 @@ def tool(name: str, description: str, properties: dict[str, Any], required: list
             "required": required,
             "additionalProperties": False,
         },
+    }
+
+
+def outcome_case(key: str, title: str, inputs: Any, outcome: str, bad: str = "") -> dict[str, Any]:
+    """A case as the API takes it: what the agent has to come to; ``bad`` is the label that does not."""
+    return {
+        "key": key,
+        "title": title,
+        "inputs": inputs,
+        "check": {"kind": "assertion", "body": {"path": "outcome", "operator": "equals", "value": outcome}},
+        **({"bad_version": bad} if bad else {}),
     }
 
 

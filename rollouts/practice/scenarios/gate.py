@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rollouts.practice import agent, bundles
 from rollouts.practice.scenarios import refund_limit
-from rollouts.practice.scenarios.base import Scenario
+from rollouts.practice.scenarios.base import Scenario, outcome_case
 
 
 def version(label: str, limit: int, what: str, expect: str, exception: str = "") -> dict[str, object]:
@@ -49,4 +49,9 @@ SCENARIO = Scenario(
     retries=True,
     able=agent.may_refund,
     fixes=("3.1.1", "3.2.0"),
+    cases=(refund_limit.promised("3.1.0"),),
+    known=(
+        outcome_case("small-refund", "A refund of $60 goes out", {"amount": 60}, "refunded"),
+        outcome_case("policy-limit", "A refund of $300 that nobody approved is refused", {"amount": 300}, "refused"),
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rollouts.practice.resolved import Bundle
-from rollouts.practice.scenarios.base import Scenario, Where, body, spread, tool
+from rollouts.practice.scenarios.base import Scenario, Where, body, outcome_case, spread, tool
 from rollouts.practice.spans import Call, Trace
 
 TOOL = "file_mail"
@@ -106,4 +106,8 @@ SCENARIO = Scenario(
     outside=True,
     touched=touched,
     fixes=("4.0.2",),
+    cases=(
+        outcome_case("no-fence", "The answer is JSON without a fence", {"mail": "json_fenced"}, "sorted", "4.0.1"),
+        outcome_case("no-question", "The answer is not a question", {"mail": "asked_back"}, "sorted", "4.0.1"),
+    ),
 )  # fmt: skip

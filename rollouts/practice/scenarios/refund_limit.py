@@ -5,13 +5,19 @@ from __future__ import annotations
 from rollouts.practice import agent, bundles
 from rollouts.practice.refunds import order
 from rollouts.practice.resolved import Bundle
-from rollouts.practice.scenarios.base import Scenario, Where
+from rollouts.practice.scenarios.base import Scenario, Where, outcome_case
 from rollouts.practice.spans import Trace
 
 
 def serve(bundle: Bundle, number: int, where: Where, moved: bool) -> Trace:
     """One refund asked for."""
     return agent.trace(agent.serve(bundle, order(number)))
+
+
+def promised(bad: str) -> dict[str, object]:
+    """What ``bad`` refuses: a refund that a colleague had promised."""
+    inputs = {"amount": 240, "approved": 240}
+    return outcome_case("promised-refund", "A pre-approved refund of $240 goes out", inputs, "refunded", bad)
 
 
 SCENARIO = Scenario(
@@ -34,4 +40,9 @@ SCENARIO = Scenario(
     retries=True,
     able=agent.may_refund,
     fixes=(bundles.FIX,),
+    cases=(
+        promised(bundles.BAD),
+        outcome_case("small-refund", "A refund of $60 goes out", {"amount": 60}, "refunded"),
+        outcome_case("large-refund", "A refund of $620 waits for a supervisor", {"amount": 620}, "refused"),
+    ),
 )

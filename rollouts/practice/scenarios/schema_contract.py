@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from rollouts.practice.resolved import Bundle
-from rollouts.practice.scenarios.base import Scenario, Where, body, spread, tool
+from rollouts.practice.scenarios.base import Scenario, Where, body, outcome_case, spread, tool
 from rollouts.practice.spans import Call, Consumer, Trace
 
 TOOL = "file_work_order"
@@ -144,14 +144,13 @@ def version(label: str, rules: dict[str, str], what: str, expect: str, code: str
     return body(label, PROMPT.format(**rules), (what, expect), tools=[FILE_WORK_ORDER], code=code)
 
 
-def case(key: str, title: str, kind: str, path: str, operator: str, value: Any) -> dict[str, Any]:
-    return {
-        "key": key,
-        "title": title,
-        "inputs": {"message": kind},
-        "check_kind": "assertion",
-        "check_body": {"path": path, "operator": operator, "value": value},
-    }
+def cases(bad: str) -> tuple[dict[str, Any], ...]:
+    """One for each pattern that ``bad`` fails with."""
+    return (
+        outcome_case("due-in-words", "A due day said in words is filed as a date", {"message": "due"}, "filed", bad),
+        outcome_case("critical", "What is critical is filed as high", {"message": "priority"}, "filed", bad),
+        outcome_case("no-quantity", "One is filed when no quantity is said", {"message": "quantity"}, "filed", bad),
+    )
 
 
 SCENARIO = Scenario(
@@ -181,6 +180,7 @@ SCENARIO = Scenario(
     first=("1.3.2",),
     release="1.4.0",
     fixes=("1.4.1",),
+    cases=cases("1.4.0"),
 )
 ALONE = Scenario(
     name="no-way-back",
@@ -203,4 +203,5 @@ ALONE = Scenario(
     first=(),
     release="1.0.0",
     fixes=("1.0.1",),
+    cases=cases("1.0.0"),
 )

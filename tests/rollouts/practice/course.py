@@ -33,8 +33,8 @@ from tests.factories.rollouts import deployment
 from tests.intakes import integration, send, statuses
 
 PACE = Pace(
-    baseline=4, window=4, bad_for=3, good_for=1, poll=1, heartbeat=1, repeat=20, customers=36, retries=60,
-    outside=3, mended=5, over=10_000,
+    baseline=3, window=3, bad_for=2, good_for=1, poll=1, heartbeat=1, repeat=20, customers=24, retries=60,
+    outside=2, mended=4, over=10_000,
 )  # fmt: skip
 
 
@@ -99,6 +99,9 @@ class InProcess:
 
     async def push(self, key: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self.ask("POST", f"/api/v1/bundles/{key}/versions", dict(body))
+
+    async def case(self, key: str, case: Mapping[str, Any]) -> None:
+        self.ask("POST", f"/api/v1/bundles/{key}/cases", dict(case))
 
     async def promote(self, key: str, number: int) -> None:
         waiver = {"reason": "practice", "expires_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()}

@@ -30,7 +30,7 @@ def recovered(course: Course) -> bool:
 
 # -- a new version in a pool -----------------------------------------------------------------------------------------
 def test_only_the_share_that_got_the_new_version_is_refused_and_rolling_it_back_recovers(clock: MovableClock) -> None:
-    course = Course(clock, "canary", customers=60)
+    course = Course(clock, "canary", customers=50)
     room = course.alerted()
     assert room.header["reference"] == "concierge/prod/canary/3.2.0"
     course.live(4)
@@ -60,7 +60,7 @@ def test_when_one_region_fails_rolling_back_does_not_help(clock: MovableClock) -
     assert would is not None
     assert would.advice != "stop_the_bleed"
     contain.roll_back(room, actor=course.responder)
-    course.live(12)
+    course.live(8)
     assert course.rate < 0.9
     assert not recovered(course)
     assert not course.fleet.turns.mended
@@ -93,7 +93,7 @@ def test_a_provider_update_is_found_among_the_changes_and_rolling_back_does_not_
     assert [change.kind for change in changes if change.at > moved.at] == []
 
     contain.roll_back(room, actor=course.responder)
-    course.live(12)
+    course.live(8)
     assert course.rate < 0.9
     assert not recovered(course)
 
@@ -127,7 +127,7 @@ def test_the_refund_limit_recovers_by_rolling_back_and_ends_by_itself(clock: Mov
 def test_a_scenario_that_nobody_contains_goes_on(clock: MovableClock) -> None:
     course = Course(clock, "refund-limit", over=5)
     course.alerted()
-    course.live(12)
+    course.live(8)
     assert not course.rested
     assert course.rate < 0.8
     roll_back(course.live_deployment, actor=course.responder)
