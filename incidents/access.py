@@ -123,6 +123,7 @@ def register() -> None:
             "url:incidents:stop": Permission.CONTAIN,
             "url:incidents:leg": Permission.CONTAIN,
             "url:incidents:release": Permission.RELEASE,
+            "command:slack_socket": Permission.SHELL,
             "url:incidents:slack_link": Permission.PERSON,
             "url:incidents:link_slack": Permission.ADMIN,
             "url:incidents:unlink_slack": Permission.PERSON,  # their own, or an admin any

@@ -288,7 +288,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if "json" in (self.headers.get("Content-Type") or ""):
-            body = json.loads(raw)
+            body = json.loads(raw or "{}")
         else:
             body = {name: values[0] for name, values in parse_qs(raw).items()}
         path = urlsplit(self.path).path

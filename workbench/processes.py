@@ -1,6 +1,6 @@
 """What runs: one command per process, the same under the supervisor, in containers and in tests.
 
-``python -m workbench.processes server|resolver|worker|clock`` becomes that process.
+``python -m workbench.processes server|resolver|worker|clock|slack`` becomes that process.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def commands() -> dict[str, list[str]]:
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         ),
         "clock": celery("beat", "--schedule", beat_file, "--pidfile", ""),
+        "slack": [sys.executable, str(settings.BASE_DIR / "manage.py"), "slack_socket"],
         "practice": [sys.executable, str(settings.BASE_DIR / "manage.py"), "practice"],
     }
 

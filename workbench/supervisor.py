@@ -145,11 +145,11 @@ class Supervisor:
 
     def _start_children(self) -> None:
         known = commands()
-        names = ["server", "worker", "clock"]
+        names = ["server", "worker", "clock", *(["slack"] if settings.SLACK_APP_TOKEN else [])]
         self.children = [Child(name, known[name]) for name in names]
         if settings.PRACTICE:
             self.children.append(Child("practice", known["practice"], may_finish=True))
-        for child in self.children[:3]:
+        for child in self.children[: len(names)]:
             child.start()
         self._record()
 

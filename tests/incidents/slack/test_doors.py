@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import connections
 from django.test import override_settings
 
 from incidents.models import SlackDelivery
@@ -14,7 +16,9 @@ from incidents.slack import doors
 from tests.fake_slack import FakeSlack
 from tests.slack_requests import JSON, Request, command, event, pinned, post, post_all, press
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+#: The doors store from threads of their own, which see only what is committed.
+committed = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +27,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("incidents.notifications.hint._start", lambda task: None)
 
 
+@committed
 def test_a_command_is_kept_once_and_answered_with_nothing_to_show(slack: FakeSlack) -> None:
     answer = post(command(slack, "status"))
     assert (answer.status_code, answer.content) == (200, b"")
@@ -32,6 +37,7 @@ def test_a_command_is_kept_once_and_answered_with_nothing_to_show(slack: FakeSla
     assert row.done_at is None
 
 
+@committed
 def test_what_slack_sends_again_is_one_row_however_often_and_at_once(slack: FakeSlack) -> None:
     one = pinned({"ts": "17.1"}, event_id="Ev1")
     answers = post_all([one, one.again(1), one.again(2), one.again(3)])
@@ -39,6 +45,7 @@ def test_what_slack_sends_again_is_one_row_however_often_and_at_once(slack: Fake
     assert SlackDelivery.objects.get().repeats == 3
 
 
+@committed
 def test_two_presses_are_two_rows(slack: FakeSlack) -> None:
     post_all([press(slack, "ack.0", "INC-1"), press(slack, "ack.0", "INC-1")])
     assert SlackDelivery.objects.count() == 2
@@ -78,8 +85,6 @@ def _scope(request: Request, headers: dict[str, str]) -> dict[str, Any]:
 
 def _status(scope: dict[str, Any], body: bytes) -> int:
     """By the protocol itself: no client sends such headers."""
-    import asyncio
-
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -96,6 +101,7 @@ def _status(scope: dict[str, Any], body: bytes) -> int:
     return int(sent[0]["status"])
 
 
+@committed
 @pytest.mark.parametrize("age", [301, -301, 86400])
 def test_a_request_older_or_newer_than_five_minutes_is_refused(slack: FakeSlack, age: float) -> None:
     assert post(command(slack, "ack").signed(age=age)).status_code == 401
@@ -112,6 +118,7 @@ def test_another_workspaces_secret_opens_nothing(slack: FakeSlack) -> None:
     assert post(command(slack, "ack").signed("another secret")).status_code == 401
 
 
+@committed
 def test_a_replay_within_the_five_minutes_changes_nothing(slack: FakeSlack) -> None:
     sent = press(slack, "rollback.1", "INC-1")
     assert [answer.status_code for answer in post_all([sent, sent])] == [200, 200]
@@ -144,6 +151,7 @@ def test_a_body_beyond_a_mebibyte_is_not_read(slack: FakeSlack) -> None:
     assert post(command(slack, "note " + "x" * doors.MAX_BYTES)).status_code == 413
 
 
+@committed
 def test_signs_postgresql_cannot_hold_are_replaced(slack: FakeSlack) -> None:
     assert post(command(slack, "note nul \x00 here")).status_code == 200
     assert SlackDelivery.objects.get().payload["body"]["text"] == "note nul \ufffd here"
@@ -175,9 +183,8 @@ def test_unconnected_the_doors_are_closed(slack: FakeSlack) -> None:
         assert post(sent).json() == {"error": "Slack is not connected."}
 
 
+@committed
 def test_with_the_database_away_slack_is_asked_to_come_again(slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
-    from django.db import connections
-
     monkeypatch.setitem(connections.settings["default"], "PORT", "1")
     monkeypatch.setitem(connections.settings["default"], "HOST", "127.0.0.1")
     answer = post(command(slack, "ack"))

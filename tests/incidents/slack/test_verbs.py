@@ -8,7 +8,10 @@ import pytest
 
 from accounts.models import SiteRole, User
 from incidents.models import Acknowledgement, Incident, Responder, SlackCard, SlackDelivery, TimelineEntry
+from incidents.operations import contain
+from incidents.slack import work
 from rollouts.models import Rollback, Stop
+from tests.factories.accounts import person
 from tests.factories.incidents import incident, last, on_call, someone
 from tests.factories.rollouts import deployment, running
 from tests.fake_slack import CHANNEL, Call, FakeSlack
@@ -240,9 +243,6 @@ def test_resolving_shows_what_is_missing_with_links(slack: FakeSlack, room: Inci
 
 
 def test_resolving_by_dialog_and_what_was_written_comes_back_when_refused(slack: FakeSlack, room: Incident) -> None:
-    from incidents.operations import contain
-    from tests.factories.accounts import person
-
     contain.waive(room, actor=person(), reason="nothing runs")
     say(command(slack, "resolve"))
     view = slack.of("views.open")[0].body["view"]
@@ -304,8 +304,6 @@ def test_one_persons_requests_are_worked_in_the_order_they_came(slack: FakeSlack
     second = keep(command(slack, "sev 3"))
     assert first is not None
     assert second is not None
-    from incidents.slack import work
-
     work.work_one(second.pk)
     room.refresh_from_db()
     assert room.severity == "SEV2"
