@@ -67,7 +67,7 @@ def save_section(
     if section is None:
         section = PostmortemSection(postmortem=page, name=name, version=0)
     section.text, section.is_draft = text, not actor.is_person
-    return _written(section, page, actor, at)
+    return write(section, page, actor, at)
 
 
 @transaction.atomic
@@ -86,7 +86,7 @@ def check_section(
     if version != section.version:
         raise EditConflict(section.get_name_display(), mine=section.text, theirs=section.text, row=section)
     section.is_draft = False
-    return _written(section, page, actor, at)
+    return write(section, page, actor, at)
 
 
 @transaction.atomic
@@ -142,7 +142,7 @@ def add_row(
     else:
         given["position"] = next_position(page, kind)
     row = found.model(version=0, **given | {"postmortem": page})
-    return _written(row, page, actor, at)
+    return write(row, page, actor, at)
 
 
 @transaction.atomic
@@ -203,12 +203,20 @@ def _save[Row: Edited](
     if version != row.version:
         mine, theirs = ({name: fields.plain(value) for name, value in side.items()} for side in (given, standing))
         raise EditConflict(what, mine=mine, theirs=theirs, row=row)
+    return put(row, given, page, actor, at)
+
+
+def put[Row: Edited](row: Row, given: Mapping[str, Any], page: Postmortem, actor: Actor, at: datetime | None) -> Row:
+    """Write ``given`` into a row of a locked page; nothing when that is what stands."""
+    if row.pk is not None and all(getattr(row, name) == value for name, value in given.items()):
+        return row
     for name, value in given.items():
         setattr(row, name, value)
-    return _written(row, page, actor, at)
+    return write(row, page, actor, at)
 
 
-def _written[Row: Edited](row: Row, page: Postmortem, actor: Actor, at: datetime | None) -> Row:
+def write[Row: Edited](row: Row, page: Postmortem, actor: Actor, at: datetime | None) -> Row:
+    """Save a row of a locked page as its next version, and have open pages ask again."""
     row.version += 1
     row.updated_at, row.updated_by = at or clock.now(), actor.user
     try:

@@ -61,7 +61,7 @@ def _of_rows(content: Mapping[str, Any]) -> Iterator[Item]:
         yield from _described(f"factors.{number}", row.get("evidence") or "")
     for number, row in enumerate(content.get("inferences") or (), 1):
         if row.get("trace_id"):
-            url = f"runs/{row.get('day')}/{row['trace_id']}/"
+            url = f"/i/{content['header']['ref']}/runs/{row.get('day')}/{row['trace_id']}/"
             yield _item(f"inferences.{number}", "run", row["trace_id"], url)
 
 

@@ -52,9 +52,12 @@ def written(page: Postmortem) -> Json:
     sections = {row.name: row for row in page.sections.all()}
     return {
         "sections": {
-            name.value: {"title": name.label, "text": sections[name].text, "draft": sections[name].is_draft}
+            name.value: {
+                "title": name.label,
+                "text": sections[name].text if name in sections else "",
+                "draft": name in sections and sections[name].is_draft and sections[name].text != "",
+            }
             for name in PostmortemSection.Name
-            if name in sections
         },
         "ownership": {name: getattr(page, name) for name in OWNERSHIP},
         "autonomy": page.autonomy,
