@@ -10,7 +10,7 @@ from accounts.actors import Actor
 from accounts.errors import NotFound
 from accounts.models import User
 from accounts.permissions import Permission, declare, require
-from incidents.models import Acknowledgement, Cause, Incident, Receipt
+from incidents.models import Acknowledgement, ActionItem, Cause, Incident, Postmortem, PostmortemRevision, Receipt
 from incidents.models.incident import IncidentQuerySet
 from rollouts.access import get_deployment
 from rollouts.models import Deployment
@@ -53,6 +53,7 @@ def register() -> None:
             "url:incidents:postmortem_publish": Permission.COMMAND,
             "url:incidents:postmortem_close": Permission.COMMAND,
             "url:incidents:postmortem_print": Permission.VIEW,
+            "url:incidents:postmortem_export": Permission.VIEW,
             "url:incidents:postmortem_revisions": Permission.VIEW,
             "url:incidents:postmortem_revision": Permission.VIEW,
             "url:incidents:postmortem_print_of": Permission.VIEW,
@@ -166,6 +167,28 @@ def register() -> None:
             "url:api:list_incident_cases POST": Permission.RESPOND,  # the same path
             "url:api:make_case": Permission.RESPOND,
             "url:api:document_incident": Permission.COMMAND,
+            "url:api:get_postmortem": Permission.VIEW,
+            "url:api:get_postmortem PUT": Permission.RESPOND,  # the same path
+            "url:api:get_postmortem POST": Permission.RESPOND,
+            "url:api:get_postmortem PATCH": Permission.RESPOND,
+            "url:api:put_postmortem": Permission.RESPOND,
+            "url:api:begin_postmortem": Permission.RESPOND,
+            "url:api:save_postmortem": Permission.RESPOND,
+            "url:api:save_section": Permission.RESPOND,
+            "url:api:check_section": Permission.RESPOND,
+            "url:api:add_row": Permission.RESPOND,
+            "url:api:save_row": Permission.RESPOND,
+            "url:api:remove_row": Permission.RESPOND,
+            "url:api:add_action": Permission.RESPOND,
+            "url:api:save_action": Permission.RESPOND,
+            "url:api:finish_action": Permission.RESPOND,
+            "url:api:drop_action": Permission.RESPOND,
+            "url:api:publish_postmortem": Permission.COMMAND,
+            "url:api:sign_postmortem": Permission.VIEW,  # who may sign in which role, the operation knows
+            "url:api:list_revisions": Permission.VIEW,
+            "url:api:get_revision": Permission.VIEW,
+            "url:api:export_json": Permission.VIEW,
+            "url:api:export_markdown": Permission.VIEW,
             "url:api:reopen_incident": Permission.RESPOND,
             "url:api:list_receipts": Permission.VIEW,
             "url:api:replay_receipt": Permission.RESPOND,
@@ -231,6 +254,34 @@ def get_cause(actor: Actor | None, ref: str, pk: int) -> Cause:
     if cause is None:
         raise NotFound(f"There is no cause {pk} in {ref}.")
     return cause
+
+
+def get_postmortem(actor: Actor | None, ref: str) -> Postmortem:
+    """The postmortem of the incident called ``ref``; NotFound while nobody has begun it."""
+    page = Postmortem.objects.select_related("incident").filter(incident=get_incident(actor, ref)).first()
+    if page is None:
+        raise NotFound(f"Nobody has begun the postmortem of {ref} yet.")
+    return page
+
+
+def get_action(actor: Actor | None, ref: str, pk: int) -> ActionItem:
+    """The action ``pk`` of the postmortem of ``ref``."""
+    page = get_postmortem(actor, ref)
+    action = page.actions.select_related("postmortem__incident").filter(pk=pk).first() if pk < 2**63 else None
+    if action is None:
+        raise NotFound(f"The postmortem of {ref} has no action {pk}.")
+    return action
+
+
+def get_revision(actor: Actor | None, ref: str, number: int | None = None) -> PostmortemRevision:
+    """Revision ``number`` of the postmortem of ``ref``, the newest when it is not said."""
+    found = get_postmortem(actor, ref).revisions.select_related("postmortem__incident")
+    if number is not None:
+        found = found.filter(number=number if number < 2**31 else 0)
+    revision = found.first()
+    if revision is None:
+        raise NotFound(f"The postmortem of {ref} has no revision{f' {number}' if number is not None else ''}.")
+    return revision
 
 
 def find_deployment(actor: Actor | None, name: str) -> Deployment:

@@ -26,7 +26,7 @@ from incidents.views import (
     slack,
     tokens,
 )
-from incidents.views.postmortems import page, revisions, saving
+from incidents.views.postmortems import files, page, revisions, saving
 from incidents.views.room import room
 
 app_name = "incidents"
@@ -55,6 +55,7 @@ urlpatterns: list[URLPattern] = [
     path("i/<str:ref>/postmortem/publish/", page.publish_revision, name="postmortem_publish"),
     path("i/<str:ref>/postmortem/close/", page.close, name="postmortem_close"),
     path("i/<str:ref>/postmortem/print/", revisions.print_view, name="postmortem_print"),
+    re_path(r"^i/(?P<ref>[^/]+)/postmortem/export\.(?P<form>md|json)$", files.export, name="postmortem_export"),
     path("i/<str:ref>/postmortem/revisions/", revisions.listed, name="postmortem_revisions"),
     path("i/<str:ref>/postmortem/revisions/<int:number>/", revisions.revision, name="postmortem_revision"),
     path("i/<str:ref>/postmortem/revisions/<int:number>/print/", revisions.print_view, name="postmortem_print_of"),

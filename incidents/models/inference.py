@@ -50,11 +50,12 @@ class InferenceRow(Edited):
         ordering = ["position", "pk"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(failures=None) | models.Q(replays__gte=models.F("failures")),
+                condition=models.Q(failures=None) | models.Q(replays__isnull=False, replays__gte=models.F("failures")),
                 name="inference_fails_at_most_as_often_as_tried",
             ),
             models.CheckConstraint(
-                condition=models.Q(fixed_failures=None) | models.Q(fixed_replays__gte=models.F("fixed_failures")),
+                condition=models.Q(fixed_failures=None)
+                | models.Q(fixed_replays__isnull=False, fixed_replays__gte=models.F("fixed_failures")),
                 name="fix_fails_at_most_as_often_as_tried",
             ),
         ]
