@@ -21,6 +21,7 @@ NO_STORE = "no-store"
 Text = Annotated[StrictStr, AfterValidator(storable)]
 Limit = Annotated[int, Query(ge=1, le=PAGE, description="How many at most.")]
 Cursor = Annotated[str | None, Query(description="The `next` of the page before.")]
+NameCursor = Annotated[Text | None, Query(description="The `next` of the page before.")]
 OfAgent = Annotated[Text | None, Query(description="Only those of the agent of this name.")]
 
 

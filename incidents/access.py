@@ -28,6 +28,7 @@ def register() -> None:
             "url:incidents:major": Permission.VIEW,
             "url:incidents:styleguide": Permission.VIEW,
             "url:incidents:keys": Permission.VIEW,
+            "url:incidents:component": Permission.VIEW,
             "url:incidents:live": Permission.VIEW,
             "url:incidents:events": Permission.VIEW,
             "url:incidents:list": Permission.VIEW,

@@ -124,4 +124,5 @@ urlpatterns: list[URLPattern] = [
     path("receipts/<int:pk>/replay/", receipts.replay, name="replay"),
     path("settings/keys/", frame.keys, name="keys"),
     path("settings/styleguide/", frame.styleguide, name="styleguide"),
+    path("settings/styleguide/<slug:name>/", frame.styleguide, name="component"),
 ]

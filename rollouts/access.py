@@ -45,6 +45,8 @@ def register() -> None:
             "url:rollouts:fleet_of": Permission.VIEW,
             "url:api:list_bundles": Permission.VIEW,
             "url:api:get_bundle": Permission.VIEW,
+            "url:api:list_versions": Permission.VIEW,
+            "url:api:list_versions POST": Permission.PUSH,  # the same path
             "url:api:push_version": Permission.PUSH,
             "url:api:get_version": Permission.VIEW,
             "url:api:diff_versions": Permission.VIEW,

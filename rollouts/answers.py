@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q
 
+from accounts.errors import OperationRefused
+from accounts.http import whole_number
+from accounts.json_api import page
 from rollouts import signals, stack
 from rollouts.models import (
     Activation,
@@ -28,26 +32,41 @@ Json = dict[str, Any]
 _LIGHT = BundleVersion.objects.defer("body")
 
 
-def bundles() -> Json:
-    found = Bundle.objects.select_related("agent").prefetch_related(
+def bundles(cursor: str | None, limit: int) -> Json:
+    """By key; the cursor is the last key of the page before."""
+    rows = Bundle.objects.select_related("agent").prefetch_related(
         Prefetch("deployments", Deployment.objects.prefetch_related(Prefetch("active", _LIGHT))),
     )
-    newest = {version.bundle_id: version for version in _LIGHT.order_by("bundle_id", "-number").distinct("bundle_id")}
+    if cursor is not None:
+        rows = rows.filter(key__gt=cursor)
+    found = list(rows.order_by("key")[: limit + 1])
+    light = _LIGHT.filter(bundle__in=found[:limit]).order_by("bundle_id", "-number").distinct("bundle_id")
+    newest = {version.bundle_id: version for version in light}
     return {
         "items": [
             {**_named(bundle), "latest": _version(newest.get(bundle.pk)), "active": _active(bundle)}
-            for bundle in found.order_by("key")
+            for bundle in found[:limit]
         ],
-        "next": None,
+        "next": found[limit - 1].key if len(found) > limit else None,
     }
 
 
+def versions(row: Bundle, cursor: str | None, limit: int) -> Json:
+    """Those of one bundle, newest first."""
+    found, after = page(_LIGHT.filter(bundle=row), cursor, limit)
+    return {"items": [_listed(version) for version in found], "next": after}
+
+
 def bundle(row: Bundle) -> Json:
-    versions = [
-        {**version.as_json(), "behaviour_digest": version.behaviour_digest, "created_at": version.created_at}
-        for version in _LIGHT.filter(bundle=row)
-    ]
-    return {**_named(row), "active": _active(row), "versions": versions}
+    return {
+        **_named(row),
+        "active": _active(row),
+        "versions": [_listed(version) for version in _LIGHT.filter(bundle=row)],
+    }
+
+
+def _listed(version: BundleVersion) -> Json:
+    return {**version.as_json(), "behaviour_digest": version.behaviour_digest, "created_at": version.created_at}
 
 
 def version(row: BundleVersion) -> Json:
@@ -67,16 +86,24 @@ def gate(row: GateResult) -> Json:
     return {"gate": row.gate, "state": row.state, "detail": row.detail, "at": row.at, "by": row.actor_label}
 
 
-def deployments(agent: str | None) -> Json:
-    """Those that have an active version, of every agent or of one."""
-    found = (
+def deployments(agent: str | None, cursor: str | None, limit: int) -> Json:
+    """Those that have an active version, of every agent or of one, the one activated last first.
+
+    The cursor is the moment and the id of the last row, so that a flip between two pages hides no other row.
+    """
+    rows = (
         Deployment.objects.filter(active__isnull=False)
         .select_related("bundle__agent")
         .prefetch_related(Prefetch("active", _LIGHT))
         .order_by("-activated_at", "pk")
     )
     if agent is not None:
-        found = found.filter(bundle__agent__slug=agent)
+        rows = rows.filter(bundle__agent__slug=agent)
+    if cursor is not None:
+        at, pk = _place(cursor)
+        rows = rows.filter(Q(activated_at__lt=at) | Q(activated_at=at, pk__gt=pk))
+    found = list(rows[: limit + 1])
+    last = found[limit - 1] if len(found) > limit else None
     stopped = set(Stop.objects.filter(released_at=None).values_list("kill_switch__deployment_id", flat=True))
     return {
         "items": [
@@ -89,10 +116,22 @@ def deployments(agent: str | None) -> Json:
                 "activated_at": row.activated_at,
                 "stopped": row.pk in stopped,
             }
-            for row in found
+            for row in found[:limit]
         ],
-        "next": None,
+        "next": f"{last.activated_at.isoformat()}~{last.pk}" if last is not None and last.activated_at else None,
     }
+
+
+def _place(cursor: str) -> tuple[datetime, int]:
+    moment, _, number = cursor.rpartition("~")
+    pk = whole_number(number)
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or pk is None:
+        raise OperationRefused("A cursor is the `next` of a page before.", status=422)
+    return at, pk
 
 
 def deployment(row: Deployment) -> Json:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from ninja import Body, Query, Router, Status
 from pydantic import Field, StrictInt
 
-from accounts.json_api import OfAgent, Strict, Text, actor_of
+from accounts.json_api import PAGE, Cursor, Limit, NameCursor, OfAgent, Strict, Text, actor_of
 from rollouts import access, answers, body_schema, diff, signals
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
@@ -72,15 +72,21 @@ class LegIn(Strict):
 
 
 @router.get("/bundles", response=Answer, url_name="list_bundles")
-def list_bundles(request: HttpRequest) -> Answer:
+def list_bundles(request: HttpRequest, cursor: NameCursor = None, limit: Limit = PAGE) -> Answer:
     """Every bundle with its newest version and where which version is active."""
-    return answers.bundles()
+    return answers.bundles(cursor, limit)
 
 
 @router.get("/bundles/{key}", response=Answer, url_name="get_bundle")
 def get_bundle(request: HttpRequest, key: str) -> Answer:
     """One bundle with all its versions, newest first."""
     return answers.bundle(access.get_bundle(actor_of(request), key))
+
+
+@router.get("/bundles/{key}/versions", response=Answer, url_name="list_versions")
+def list_versions(request: HttpRequest, key: str, cursor: Cursor = None, limit: Limit = PAGE) -> Answer:
+    """The versions of one bundle, newest first, without their bodies."""
+    return answers.versions(access.get_bundle(actor_of(request), key), cursor, limit)
 
 
 @router.post(
@@ -124,9 +130,11 @@ def record_gate(request: HttpRequest, key: str, version: str, body: GateIn) -> S
 
 
 @router.get("/deployments", response=Answer, url_name="list_deployments")
-def list_deployments(request: HttpRequest, agent: OfAgent = None) -> Answer:
+def list_deployments(
+    request: HttpRequest, agent: OfAgent = None, cursor: NameCursor = None, limit: Limit = PAGE
+) -> Answer:
     """Every deployment that has an active version, the one activated last first."""
-    return answers.deployments(agent)
+    return answers.deployments(agent, cursor, limit)
 
 
 @router.get("/deployments/{key}/{environment}", response=Answer, url_name="get_deployment")

@@ -34,6 +34,16 @@ class Client:
     def get(self, *path: str, query: str = "", timeout: float = TIMEOUT_SECONDS) -> Any:
         return self._send("GET", path, None, self.credentials.bearer, query, timeout)[1]
 
+    def every(self, *path: str, query: str = "") -> list[Any]:
+        """All rows of a list, page after page."""
+        rows, cursor = list[Any](), ""
+        while True:
+            told = self.get(*path, query=query + (f"{'&' if query else '?'}cursor={cursor}" if cursor else ""))
+            rows += told["items"]
+            if not told.get("next"):
+                return rows
+            cursor = quote(str(told["next"]), safe="")
+
     def post(self, *path: str, body: Any = None, bearer: str | None = None) -> tuple[int, Any]:
         """Status and body; ``bearer`` is whoever acts, unless said: empty for nobody."""
         return self._send(

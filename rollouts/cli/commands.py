@@ -96,7 +96,7 @@ def status(client: Client, asked: Namespace) -> None:
         ]
         say(asked, told, *lines)
         return
-    deployments, incidents = client.get("deployments")["items"], _incidents(client)
+    deployments, incidents = client.every("deployments"), _incidents(client)
     lines = [f"{row['ref']}  {row['severity']}  {row['step']:<9} {row['title']}" for row in incidents or []]
     lines = lines or ["The incidents could not be read." if incidents is None else "No open incident."]
     lines += [
@@ -181,7 +181,7 @@ def _choose(client: Client, asked: Namespace) -> Choice:
     if "." in name:
         return Choice(name, "named")
     try:
-        deployments = client.get("deployments", query=f"?agent={quote(name, safe='')}")["items"]
+        deployments = client.every("deployments", query=f"?agent={quote(name, safe='')}")
     except Refused as refused:
         if refused.status != 403:
             raise

@@ -48,7 +48,7 @@ def test_the_list_is_walked_by_keys_and_slash_finds(site: Site) -> None:
         page.go_back()
         expect(page.locator(f"#list-{first}")).to_be_visible()
         page.get_by_text("Narrow and sort").click()
-        page.get_by_label("Agent").select_option("walk-one")
+        page.get_by_label("Agent", exact=True).select_option("walk-one")
         expect(page.locator("[data-row]")).to_have_count(1)
         page.wait_for_url("**agent=walk-one**")
 

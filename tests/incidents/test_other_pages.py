@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from accounts import clock
 from accounts.models import ApiToken, AuditEntry, SiteRole, User
 from incidents.models import AcknowledgeLink, Incident
 from incidents.operations import acknowledge
+from incidents.views.frame import COMPONENTS
 from tests.browsers import Browser, text
 from tests.factories.accounts import token
 from tests.factories.incidents import incident, on_call, someone
@@ -190,3 +192,16 @@ def test_single_keys_are_turned_off_for_this_browser_and_every_place_has_its_own
     assert 'data-keys="off"' not in page
     assert browser.press("/settings/preferences/", keys="off", next="/settings/keys/")["Location"] == "/settings/keys/"
     assert 'data-keys="off"' in text(browser.get("/live"))
+
+
+def test_every_component_has_a_page_with_both_themes() -> None:
+    browser = Browser("viewer")
+    index = text(browser.get("/settings/styleguide/"))
+    assert len(COMPONENTS) >= 24
+    for name in COMPONENTS:
+        assert f'href="/settings/styleguide/{name}/"' in index
+        page = text(browser.get(f"/settings/styleguide/{name}/"))
+        assert page.count('data-theme="light"') == page.count('data-theme="dark"') == 1
+    written = {path.stem for path in (settings.BASE_DIR / "templates" / "styleguide").glob("*.html")}
+    assert written == set(COMPONENTS)
+    assert browser.get("/settings/styleguide/marquee/").status_code == 404
