@@ -1,8 +1,9 @@
 """A regression case out of a run that went wrong: only what its telemetry kept, nothing invented. Pure.
 
 What a case is given (``inputs``) and what an agent answers have one shape, so that runners can be written for it:
-``messages`` (those of the conversation), ``tool_calls`` (each ``name``, ``arguments`` and, in an answer, ``result``)
-and, in an answer, ``error`` (the type of what refused or failed, absent when nothing did).
+``messages`` (those of the conversation), ``tool_calls`` (each ``name``, ``arguments`` and, in an answer, ``result``);
+what is given may have ``attributes`` (what the application noted on the run), an answer ``error`` (the type of what
+refused or failed, absent when nothing did).
 """
 
 from __future__ import annotations
@@ -39,6 +40,33 @@ NUMBERED_GIVEN = (("gen_ai.prompt", ""), ("llm.input_messages", "message."))
 NUMBERED_ANSWERED = (("gen_ai.completion", ""), ("llm.output_messages", "message."))
 NOTHING_KEPT = (
     "The telemetry tells neither messages nor tool arguments: content capture was off. Write what the agent was given."
+)
+#: Beginnings of attribute names that others define; what else a run's span carries its application noted itself.
+DEFINED = (
+    *(
+        "gen_ai.",
+        "llm.",
+        "langfuse.",
+        "traceloop.",
+        "openinference.",
+        "lastgood.",
+        "feature_flag.",
+        "session.",
+        "user.",
+    ),
+    *(
+        "session.",
+        "service.",
+        "telemetry.",
+        "otel.",
+        "http.",
+        "url.",
+        "server.",
+        "network.",
+        "input.",
+        "output.",
+        "error.",
+    ),
 )
 CUT = re.compile(r"… \[cut: \d+ characters\]$")
 Check = RegressionCase.Check
@@ -152,11 +180,19 @@ def given(spans: Sequence[Invocation]) -> tuple[dict[str, Any], list[str]]:
         inputs["messages"] = messages
     if calls := tool_calls(spans):
         inputs["tool_calls"] = [{name: call[name] for name in ("name", "arguments") if name in call} for call in calls]
+    if noted := {name: value for span in models[:1] for name, value in own_attributes(span).items()}:
+        inputs["attributes"] = noted
     if is_cut(inputs):
         lacks.append("The telemetry kept only the beginning of what the agent was given.")
     if messages is None and not any("arguments" in call for call in calls):
         lacks.append(NOTHING_KEPT)
     return inputs, lacks
+
+
+def own_attributes(span: Invocation) -> dict[str, Any]:
+    """What the application itself noted on a run, such as ``refund.approved``."""
+    said = span.attributes.items()
+    return {name: shown(name, value) for name, value in said if "." in name and not name.startswith(DEFINED)}
 
 
 def answer(spans: Sequence[Invocation]) -> dict[str, Any]:

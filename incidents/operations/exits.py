@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
@@ -21,10 +21,12 @@ def unmet(
     *,
     held: Callable[[Incident], Rollback | Stop | None] = holding,
     proof: Callable[[Incident], proving.Standing] = proving.standing,
+    owed: Callable[[Incident], Iterable[Owed]] = lambda incident: incident.owed.filter(given_at=None),
 ) -> list[str]:
     """What ``step`` still needs before it can close, as orders; empty when it can.
 
-    ``held`` and ``proof`` say what holds the harm and what the cases prove, for a page that knows already.
+    ``held``, ``proof`` and ``owed`` say what holds the harm, what the cases prove and what is owed, for a page that
+    knows already.
     """
     if step == Step.DETECT:
         return _detect(incident)
@@ -33,7 +35,7 @@ def unmet(
     if step == Step.CONTAIN:
         return [*_harm_stopped(incident, held), *_legs(incident)]
     if step == Step.RESOLVE:
-        open_ends = [*_harm_stopped(incident, held), *_legs(incident), *_owed(incident)]
+        open_ends = [*_harm_stopped(incident, held), *_legs(incident), *_owed(owed(incident))]
         return [*open_ends, *proving.unmet(proof(incident))]
     if step == Step.DOCUMENT:
         return ready.unmet(incident, getattr(incident, "postmortem", None))
@@ -99,10 +101,9 @@ def _legs(incident: Incident) -> list[str]:
     return [f"Finish or waive the rollback's legs: {', '.join(names)}."] if names else []
 
 
-def _owed(incident: Incident) -> list[str]:
+def _owed(debts: Iterable[Owed]) -> list[str]:
     """An investigation may take its time: it is owed by the postmortem, and delays no resolving (R164)."""
-    debts = incident.owed.filter(given_at=None).exclude(kind=Owed.Kind.INVESTIGATION)
-    return [f"{text.rstrip('.')}." for text in debts.values_list("text", flat=True)]
+    return [f"{debt.text.rstrip('.')}." for debt in debts if debt.kind != Owed.Kind.INVESTIGATION]
 
 
 @dataclass(frozen=True, slots=True)

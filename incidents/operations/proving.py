@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
-from django.db.models import Prefetch
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import Q
 
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from incidents.models import Cause, Incident
 from incidents.models.cause import surest_first
 from incidents.operations.cases import deployment_of
-from incidents.operations.refusals import still_open_record
+from incidents.operations.refusals import known, still_open_record
 from rollouts.models import BundleVersion, EvalRun, EvalSet, RegressionCase, Rollback
 from rollouts.operations import eval_runs
-from rollouts.operations.eval_runs import Tally, newest_tallies
+from rollouts.operations.eval_proof import Tally, newest_tallies
 
 #: Cases as the panel and the exits read them; bodies of versions stay behind.
 STANDING = (
@@ -52,13 +52,17 @@ class CauseProof:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the proof stands. ``fix`` is the version in service now, ``following`` the one that may replace it."""
+    """Where the proof stands. ``fix`` is the version in service now, ``following`` the one that may replace it.
+
+    ``red`` is the newest run of a whole set on ``fix`` when that failed.
+    """
 
     bad: BundleVersion | None
     fix: BundleVersion | None
     following: BundleVersion | None
     causes: list[CauseProof]
     others: list[CaseProof]
+    red: EvalRun | None
 
     @property
     def cases(self) -> list[CaseProof]:
@@ -74,21 +78,18 @@ class Standing:
 
 def standing(incident: Incident) -> Standing:
     """Causes, their cases and what the newest finished runs say of them. Seven queries at most."""
-    deployment = incident.deployment
-    causes = surest_first(incident.causes.live().prefetch_related(Prefetch("cases", STANDING)))
-    made = list(STANDING.filter(incident_ref=incident.ref))
-    fix = deployment.active if deployment else None
-    known = {case.pk: case for case in [*made, *(case for cause in causes for case in cause.cases.all())]}
-    bad = bad_version(incident, known.values())
-    following = next_version(bad, fix)
-    tallies = newest_tallies(
-        known.values(),
-        {
-            version.pk: version
-            for version in [bad, fix, following, *(case.bad_version for case in known.values())]
-            if version is not None
-        }.values(),
+    fix = incident.deployment.active if incident.deployment else None
+    causes = surest_first(incident.causes.live())
+    covers = Q(causes__in=[cause.pk for cause in causes])
+    cases = list(
+        STANDING.filter(covers | Q(incident_ref=incident.ref))
+        .annotate(covered=ArrayAgg("causes", filter=covers, distinct=True, default=[]))
+        .order_by("pk")
     )
+    bad = bad_version(incident, cases)
+    following = next_version(bad, fix)
+    named = [version for version in (bad, fix, following, *(case.bad_version for case in cases)) if version is not None]
+    tallies = newest_tallies(cases, {version.pk: version for version in named}.values()) if cases else {}
 
     def proof(case: RegressionCase) -> CaseProof:
         its_bad = case.bad_version or bad
@@ -101,13 +102,13 @@ def standing(incident: Incident) -> Standing:
             tallies.get((case.pk, following.pk), Tally()) if following else Tally(),
         )
 
-    covered = {case.pk for cause in causes for case in cause.cases.all()}
     return Standing(
         bad,
         fix,
         following,
-        [CauseProof(cause, [proof(case) for case in cause.cases.all()]) for cause in causes],
-        [proof(case) for case in made if case.pk not in covered],
+        [CauseProof(cause, [proof(case) for case in cases if cause.pk in case.covered]) for cause in causes],
+        [proof(case) for case in cases if not case.covered],
+        failed_suite(fix) if fix else None,
     )
 
 
@@ -140,7 +141,11 @@ def unmet(found: Standing) -> list[str]:
             orders.append(f"Make a case for {each.cause.get_origin_display().lower()}, or say why there can be none.")
         if not each.cause.proof_waived_reason:
             orders += [order for proof in each.cases if (order := unproven(proof, found.fix))]
-    return [*dict.fromkeys(orders), *_red(found.fix)]
+    if found.red is not None and found.fix is not None:
+        orders.append(
+            f"Make the whole suite pass on {found.fix.label}: {found.red.failed} failed in run {found.red.pk}."
+        )
+    return list(dict.fromkeys(orders))
 
 
 def unproven(proof: CaseProof, fix: BundleVersion | None) -> str:
@@ -161,20 +166,17 @@ def unproven(proof: CaseProof, fix: BundleVersion | None) -> str:
     return f"Fix what {key} shows: it passed {proof.on_fix} on {fix.label}."
 
 
-def _red(fix: BundleVersion | None) -> list[str]:
-    """The newest run of a whole set on the version in service must not have failed; nobody can waive that."""
-    if fix is None:
-        return []
-    runs = EvalRun.objects.filter(version=fix, only=None, state__in=[EvalRun.State.PASSED, EvalRun.State.FAILED])
+def failed_suite(version: BundleVersion) -> EvalRun | None:
+    """The newest run of a whole set on ``version``, when it failed; nobody can waive that."""
+    runs = EvalRun.objects.filter(version=version, only=None, state__in=[EvalRun.State.PASSED, EvalRun.State.FAILED])
     newest = runs.defer("raw").order_by("-done_at", "-pk").first()
-    if newest is None or newest.state == EvalRun.State.PASSED:
-        return []
-    return [f"Make the whole suite pass on {fix.label}: {newest.failed} failed in run {newest.pk}."]
+    return newest if newest is not None and newest.state == EvalRun.State.FAILED else None
 
 
-def run(incident: Incident, *, actor: Actor, on: Literal["bad", "fix", "next", "all"]) -> list[EvalRun]:
+def run(incident: Incident, *, actor: Actor, on: str) -> list[EvalRun]:
     """Ask for runs: the cases of this incident on the version each failed on, on the fix or on the version after it,
     or the whole golden set (``all``) on the candidate."""
+    known(on, ["bad", "fix", "next", "all"], "version")
     still_open_record(incident)
     deployment_of(incident)
     found = standing(incident)

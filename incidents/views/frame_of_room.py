@@ -56,15 +56,15 @@ def head(visit: Visit) -> dict[str, Any]:
     """Who holds it, who has which duty, what is owed."""
     incident = visit.incident
     holders = {r.duty: r.user for r in incident.responders.filter(to_at=None).select_related("user")}
-    owed = list(incident.owed.filter(given_at=None))
+    debts = owed(visit)
     may_take = allows(visit.actor, Permission.RESPOND) and incident.step != Step.CLOSED
     return {
         "duties": [
             DutyView(duty.value, word, str(holders.get(duty, "")), can_take(visit.actor, holders.get(duty), may_take))
             for duty, word in DUTY_WORDS.items()
         ],
-        "owed": owed,
-        "severity_owed": any(debt.kind == Owed.Kind.SEVERITY for debt in owed),
+        "owed": debts,
+        "severity_owed": any(debt.kind == Owed.Kind.SEVERITY for debt in debts),
         "status_tone": STATUS_TONES[Status(incident.status)],
         "slack_away": slack_away(incident),
     }
@@ -76,6 +76,11 @@ def slack_away(incident: Incident) -> SlackHealth | None:
         return None
     owed = SlackCard.objects.filter(incident=incident, done_at=None)
     return SlackHealth.objects.filter(Exists(owed), unreachable_since__isnull=False).first()
+
+
+def owed(visit: Visit) -> list[Owed]:
+    """What somebody still has to supply."""
+    return visit.once("owed", lambda: list(visit.incident.owed.filter(given_at=None)))
 
 
 def can_take(actor: Actor, holder: object, may_take: bool) -> bool:

@@ -41,9 +41,9 @@ def exits(visit: Visit) -> dict[str, Any]:
 
 def unmet(visit: Visit) -> list[str]:
     """The open ends of the panel's step, each fact asked once."""
-    return closing.unmet(
-        visit.incident, visit.panel, held=lambda _: holds(visit), proof=lambda _: resolution.proof(visit)
-    )
+    if visit.panel == Step.RESOLVE:
+        return resolution.unmet(visit)
+    return closing.unmet(visit.incident, visit.panel, held=lambda _: holds(visit))
 
 
 def holds(visit: Visit) -> Rollback | Stop | None:

@@ -49,6 +49,12 @@ LEGS = Region("incidents/steps/legs.html", (containment.outcome,))
 RECORD = Region("incidents/postmortem/record.html", (reading.record,))
 STOP = Region("incidents/steps/stop.html", (containment.plan, containment.outcome, containment.stops))
 
+CAUSES = Region("incidents/steps/causes.html", (resolution.causes,))
+CASES = Region("incidents/steps/cases.html", (resolution.cases,))
+FAILING = Region("incidents/steps/failing.html", (resolution.failing,))
+RUNS = Region("incidents/steps/runs.html", (resolution.runs,))
+PIPELINE = Region("incidents/steps/pipeline.html", (resolution.pipeline,))
+
 REGIONS: dict[str, Region] = {
     "room-head": HEAD,
     "timeline": TIMELINE,
@@ -61,6 +67,11 @@ REGIONS: dict[str, Region] = {
     "legs": LEGS,
     "stop": STOP,
     "pm-record": RECORD,
+    "causes": CAUSES,
+    "cases": CASES,
+    "failing": FAILING,
+    "runs": RUNS,
+    "pipeline": PIPELINE,
 }
 
 
@@ -76,8 +87,15 @@ PANELS: dict[str, Region] = {
         "incidents/steps/triage.html", NEXT, EXITS, also=(panels.triage, containment.plan, containment.outcome)
     ),
     Step.CONTAIN: whole("incidents/steps/contain.html", EXITS, ACT, LEGS, STOP, also=(panels.held,)),
-    Step.RESOLVE: whole("incidents/steps/resolve.html", EXITS, also=(resolution.resolve,)),
+    Step.RESOLVE: whole("incidents/steps/resolve.html", EXITS, CAUSES, CASES, also=(resolution.resolve,)),
     Step.DOCUMENT: Region("incidents/postmortem/panel.html", (reading.panel,)),
+}
+
+#: What a panel fetches once it stands, since telemetry or many rows are asked for it.
+LATER: dict[str, tuple[Region, ...]] = {
+    Step.TRIAGE: (EVIDENCE,),
+    Step.CONTAIN: (HARM,),
+    Step.RESOLVE: (FAILING, RUNS, PIPELINE),
 }
 
 
@@ -144,7 +162,7 @@ def page(visit: Visit, status: int = 200, **more: Any) -> HttpResponse:
     """The whole room. What telemetry shows is asked for once the page stands, or by link (``?evidence=1``)."""
     regions = [HEAD, PANELS[visit.panel], *beside(visit)]
     if visit.request.GET.get("evidence"):
-        regions += [EVIDENCE, HARM]
+        regions += LATER.get(visit.panel, ())
         more |= {"evidence_here": True}
     context = context_of(visit, *regions, **more)
     return show(visit.request, "incidents/room.html", context, status=status)

@@ -9,7 +9,7 @@ from typing import Any
 from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_safe
 
-from accounts.http import show
+from accounts.http import Rights, show
 from accounts.middleware import ActorRequest
 from incidents.access import get_room
 from incidents.secrets import shown
@@ -34,7 +34,8 @@ class Line:
 def run(request: ActorRequest, ref: str, day: str, trace_id: str) -> HttpResponse:
     """Every call of one trace, in the order they began."""
     incident = get_room(request.actor, ref)
-    context = {"incident": incident, "trace_id": trace_id, "spans": lines(found(day, trace_id))}
+    may = Rights(request.actor, incident.deployment)
+    context = {"incident": incident, "trace_id": trace_id, "spans": lines(found(day, trace_id)), "may": may}
     return show(request, "incidents/run.html", context)
 
 

@@ -43,7 +43,7 @@ def promote(
     if deployment.active_id == version.pk:
         return deployment.activations.select_related("version", "previous").latest("pk")
     standing = gates.standing(version, deployment.environment_id)
-    reasons = _reasons(deployment, version, standing, waived=bool(waiver_reason))
+    reasons = obstacles(deployment, version, standing, waived=bool(waiver_reason))
     if reasons:
         raise OperationRefused(
             f"{version} cannot go to {deployment.environment_id}: {' '.join(reasons)}", details={"reasons": reasons}
@@ -93,8 +93,8 @@ def _check_waiver(reason: str, expires_at: datetime | None, at: datetime) -> Non
         raise OperationRefused("This waiver has expired already.", status=422)
 
 
-def _reasons(deployment: Deployment, version: BundleVersion, standing: gates.Gates, *, waived: bool) -> list[str]:
-    """Everything that keeps ``version`` out, as sentences; dev refuses nothing."""
+def obstacles(deployment: Deployment, version: BundleVersion, standing: gates.Gates, *, waived: bool) -> list[str]:
+    """Everything that keeps ``version`` out, as sentences; ``waived``: but for what a waiver covers. dev has none."""
     if not gates.NEEDED.get(deployment.environment_id):
         return []
     reasons = [f"Gate {result.gate} is red{f': {result.detail}' if result.detail else ''}." for result in standing.red]

@@ -80,6 +80,7 @@ def output_of(told: Trace) -> dict[str, Any]:
         "says": told.says,
         "error": told.error_type or next((call.error_type for call in told.calls if call.error_type), None),
         "tool_call": calls[0] if calls else None,
+        "tool_calls": calls,
     }
 
 
