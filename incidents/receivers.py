@@ -7,16 +7,20 @@ from typing import Any
 from accounts import permissions
 from accounts.locks import patient
 from incidents.operations import moves, paging, practice
+from incidents.operations.postmortems import attached
 from rollouts import signals
 
 
 def connect() -> None:
-    """Listen to the machine, tell it which incident a move belongs to and what to remove, the floor who is on call."""
+    """Listen to the machine, tell it which incident a move belongs to and what to remove and what was written
+    about a version, the floor who is on call."""
     signals.machine_moved.connect(on_machine_moved, dispatch_uid="incidents")
     if moves.incident_of not in signals.incident_of_hooks:
         signals.incident_of_hooks.append(moves.incident_of)
     if practice.remove not in signals.remove_practice_hooks:
         signals.remove_practice_hooks.append(practice.remove)
+    if attached.written_about not in signals.written_about_hooks:
+        signals.written_about_hooks.append(attached.written_about)
     if paging.is_on_call not in permissions.on_call_hooks:
         permissions.on_call_hooks.append(paging.is_on_call)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.dispatch import Signal
@@ -16,6 +18,28 @@ machine_moved = Signal()
 incident_of_hooks: list[Callable[[str, int], str | None]] = []
 #: Filled by ``incidents``: takes away what it holds about a practice agent (its id) and says how much of what.
 remove_practice_hooks: list[Callable[[int], dict[str, int]]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What people wrote about a version after an incident, and published; ``part`` is what the version was in it."""
+
+    ref: str
+    title: str
+    severity: str
+    part: str
+    revision: int
+    at: datetime
+    url: str
+
+
+#: Filled by ``incidents``: what was written about the version of this id, newest first.
+written_about_hooks: list[Callable[[int], list[Written]]] = []
+
+
+def written_about(version: int) -> list[Written]:
+    """The postmortems that a version belongs to; none where nobody writes any."""
+    return [each for hook in written_about_hooks for each in hook(version)]
 
 
 def announce(kind: str, pk: int) -> None:

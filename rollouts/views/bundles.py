@@ -14,7 +14,7 @@ from accounts.clock import now
 from accounts.errors import OperationRefused
 from accounts.http import Rights, show, whole_number
 from accounts.middleware import ActorRequest, forbidden
-from rollouts import access, diff, stack
+from rollouts import access, diff, signals, stack
 from rollouts.body import PARTS
 from rollouts.forms import PromoteForm
 from rollouts.models import Bundle, BundleVersion, Deployment, Stop
@@ -162,6 +162,7 @@ def version_page(
         "sets": looked.sets,
         "runs": list(access.eval_runs().filter(version=found).order_by("-pk")[:5]),
         "gates": looked.results[:20],
+        "postmortems": signals.written_about(found.pk),
         "history": looked.activations[:20],
         "form": form,
         "refusal": refusal,
