@@ -10,7 +10,16 @@ from accounts.actors import Actor
 from accounts.errors import NotFound
 from accounts.models import User
 from accounts.permissions import Permission, declare, require
-from incidents.models import Acknowledgement, ActionItem, Cause, Incident, Postmortem, PostmortemRevision, Receipt
+from incidents.models import (
+    Acknowledgement,
+    ActionItem,
+    Cause,
+    Incident,
+    Integration,
+    Postmortem,
+    PostmortemRevision,
+    Receipt,
+)
 from incidents.models.incident import IncidentQuerySet
 from rollouts.access import get_deployment
 from rollouts.models import Deployment
@@ -91,6 +100,13 @@ def register() -> None:
             "url:api:test_destination": Permission.ADMIN,
             "url:api:disable_destination": Permission.ADMIN,
             "url:incidents:integration": Permission.VIEW,
+            "url:api:list_integrations": Permission.ADMIN,
+            "url:api:list_integrations POST": Permission.ADMIN,
+            "url:api:add_integration": Permission.ADMIN,
+            "url:api:try_integration": Permission.ADMIN,
+            "url:api:set_words": Permission.ADMIN,
+            "url:api:rotate_key": Permission.ADMIN,
+            "url:api:revoke_integration": Permission.ADMIN,
             "url:incidents:create_integration": Permission.ADMIN,
             "url:incidents:test_card": Permission.ADMIN,
             "url:incidents:test_integration": Permission.ADMIN,
@@ -297,6 +313,20 @@ def find_deployment(actor: Actor | None, name: str) -> Deployment:
     """The deployment written ``<key>/<environment>``, prod when no environment is said."""
     key, _, environment = name.strip().partition("/")
     return get_deployment(actor, key, environment or "prod")
+
+
+def integrations_for(actor: Actor | None) -> models.QuerySet[Integration]:
+    """Every monitor, for those who look after them."""
+    require(actor, Permission.ADMIN)
+    return Integration.objects.all()
+
+
+def get_integration(actor: Actor | None, pk: int) -> Integration:
+    """One monitor; NotFound when there is none."""
+    integration = integrations_for(actor).filter(pk=pk).first() if pk < 2**63 else None
+    if integration is None:
+        raise NotFound(f"There is no integration {pk}.")
+    return integration
 
 
 def find_person(actor: Actor | None, email: str) -> User:

@@ -24,7 +24,7 @@ from incidents.notifications.base import Message, TransportError
 from incidents.operations import integrations as monitors
 from incidents.operations import trial
 from incidents.views.frame_of_settings import acting, common
-from rollouts.models import Bundle
+from rollouts.models import Bundle, EvalRun
 
 GRACES = {"0": "refuse it now", "1": "one hour more", "24": "one day more", "168": "seven days more"}
 SAMPLE_KEY = "my-agent"
@@ -64,7 +64,7 @@ def listing(request: ActorRequest, status: int = 200, **more: Any) -> HttpRespon
     """The tab, with what the last press answered."""
     context = {
         "integrations": list(found()[:200]),
-        "cards": [mail_card(), slack_card()],
+        "cards": [mail_card(), slack_card(), eval_card()],
         "sources": [(source, connecting.MONITORS.get(source, source)) for source in sorted(reading.PARSERS)],
         "tab": "integrations",
         "base": request.build_absolute_uri("/")[:-1],
@@ -100,6 +100,22 @@ def slack_card() -> Card:
     if health is not None and health.unreachable_since is not None:
         return Card("Slack", "failed", "Unreachable", health.error, health.unreachable_since, test="slack")
     return Card("Slack", "done", "Connected", "", health.answered_at if health else None, test="slack")
+
+
+def eval_card() -> Card:
+    """Which command runs cases, and how the last run by it ended."""
+    run = EvalRun.objects.filter(source=EvalRun.Source.COMMAND).order_by("-pk").first()
+    last = f" Last run: {run.state}" if run is not None else " It has not run yet."
+    if not site.EVAL_COMMAND:
+        steps = (
+            "Write a command that takes the path of a JSON file and prints a JSON line for each case (docs/evals.md).",
+            "Set EVAL_COMMAND to it.",
+            "Start Lastgood again, and run a set from an incident's Resolve step.",
+        )
+        text = "Your own runner would prove a fix on your own cases. Until then the practice runner answers." + last
+        return Card("Eval runner", "open", "Never connected", text, run.created_at if run else None, setup=steps)
+    state, word = ("failed", "Last run broke") if run is not None and run.state == "error" else ("done", "Connected")
+    return Card("Eval runner", state, word, f"{site.EVAL_COMMAND[0]}.{last}", run.created_at if run else None)
 
 
 @require_POST

@@ -10,6 +10,9 @@ from django.core import mail
 from accounts.secrets import digest_of
 from incidents.models import Incident, Integration, Receipt
 from tests.browsers import Browser, text
+from tests.callers import Caller, signed_in
+from tests.factories.accounts import token
+from tests.factories.incidents import someone
 from tests.factories.rollouts import deployment
 from tests.intakes import alert, integration, notification, send
 
@@ -116,3 +119,30 @@ def test_a_resolver_key_is_issued_for_an_environment_and_revoked() -> None:
     assert "edge" in text(browser.get("/settings/tokens/"))
     assert browser.press("/settings/tokens/key/", **{"key-name": "edge", "key-environment": "moon"}).status_code == 422
     assert Browser().press("/settings/tokens/key/", **{"key-name": "x"}).status_code == 403
+
+
+def test_an_admin_at_the_command_line_has_every_verb_of_the_cards() -> None:
+    deployment("support")
+    caller = signed_in(someone("Ada", "admin"))
+    added = caller.post("/api/v1/integrations", {"source": "generic", "name": "home-made"})
+    assert (added.status_code, added["Cache-Control"]) == (201, "no-store")
+    told = added.json()
+    assert told["url"].endswith(f"/intake/generic/{told['key']}")
+    where = f"/api/v1/integrations/{told['id']}"
+    words = {"severities": {"urgent": "SEV1"}}
+    assert caller.post(f"{where}/settings", words).json()["settings"] == words
+    alert_body = {"title": "Odd", "severity": "urgent", "bundle": "support"}
+    tried = caller.post(f"{where}/test", {"body": alert_body}).json()
+    (would,) = tried["would"]
+    assert (would["status"], would["severity"], would["deployment"]) == ("opened", "SEV1", "support/prod")
+    assert not Incident.objects.exists()
+    rotated = caller.post(f"{where}/rotate", {"grace_hours": 24}).json()
+    assert rotated["key"] != told["key"]
+    assert rotated["old_key_until"] is not None
+    listed = caller.get("/api/v1/integrations").json()["items"]
+    assert "key" not in listed[0]
+    assert caller.post(f"{where}/revoke").json()["revoked_at"] is not None
+    assert caller.post(f"{where}/revoke").status_code == 409
+    assert caller.get(f"/api/v1/integrations?cursor={10**30}").status_code == 422
+    assert caller.post(f"/api/v1/integrations/{10**30}/revoke").status_code == 404
+    assert Caller(token()[1]).get("/api/v1/integrations").status_code == 403
