@@ -185,7 +185,8 @@ def keep(request: Request) -> SlackDelivery | None:
     sealed = doors.opened(doors.PATHS[request.path], request.headers, request.body)
     if not isinstance(sealed, envelope.Envelope):
         return None
-    return slack_delivery.receive(sealed.kind, sealed.key, sealed.payload)[0]
+    slack_delivery.receive([sealed])
+    return SlackDelivery.objects.get(key=sealed.key)
 
 
 def say(*requests: Request) -> None:

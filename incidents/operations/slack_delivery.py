@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import connection
 
 from accounts import clock
 from incidents.models import SlackDelivery
@@ -15,16 +16,44 @@ from incidents.models import SlackDelivery
 KEPT = timedelta(days=7)
 
 
-def receive(kind: str, key: str, payload: dict[str, Any], *, at: datetime | None = None) -> tuple[SlackDelivery, bool]:
-    """Store a request to be worked; True when it is new. One that is known is counted, and nothing else."""
+class Request(Protocol):
+    """What is stored of one request."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def payload(self) -> dict[str, Any]: ...
+
+
+def receive(requests: Sequence[Request], *, at: datetime | None = None) -> list[int | None]:
+    """Store requests to be worked, in this order, with one statement: the row's key of each that is new.
+
+    One that is known, or stands twice among these, is counted, and nothing else: None.
+    """
     at = at or clock.now()
-    try:
-        with transaction.atomic():
-            row = SlackDelivery.objects.create(key=key, kind=kind, payload=payload, received_at=at, due_at=at)
-            return row, True
-    except IntegrityError:
-        SlackDelivery.objects.filter(key=key).update(repeats=F("repeats") + 1)
-        return SlackDelivery.objects.get(key=key), False
+    once = {request.key: request for request in requests}  # a statement may meet a row only once
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO incidents_slackdelivery AS known"
+            " (key, kind, payload, received_at, due_at, attempts, repeats, outcome, error)"
+            " SELECT key, kind, payload, %s, %s, 0, repeats, '', ''"
+            " FROM unnest(%s::text[], %s::text[], %s::jsonb[], %s::int[]) WITH ORDINALITY"
+            " AS sent (key, kind, payload, repeats, place) ORDER BY place"
+            " ON CONFLICT (key) DO UPDATE SET repeats = known.repeats + 1 + EXCLUDED.repeats"
+            " RETURNING key, CASE WHEN xmax = 0 THEN id END",
+            [
+                at,
+                at,
+                list(once),
+                [request.kind for request in once.values()],
+                [json.dumps(request.payload) for request in once.values()],
+                [sum(request.key == key for request in requests) - 1 for key in once],
+            ],
+        )
+        fresh: dict[str, int | None] = dict(cursor.fetchall())
+    return [fresh.pop(request.key, None) for request in requests]
 
 
 def forget(at: datetime | None = None) -> int:

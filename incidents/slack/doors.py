@@ -7,15 +7,18 @@ everything else is a worker's. Either claims the row first, so that nothing is d
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from accounts.middleware import AWAY
 from incidents.intake.app import Gone, Refused, read_body, respond
 from incidents.models import SlackDelivery
 from incidents.notifications import hint
@@ -36,6 +39,7 @@ MAX_BYTES = 1024 * 1024
 #: Slack gives up after three seconds, and comes again with what it did not get rid of.
 STORE_WITHIN = 2.5
 logger = logging.getLogger(__name__)
+_waiting: deque[tuple[Envelope, Future[None]]] = deque()
 _storing: ThreadPoolExecutor | None = None
 _dialogs: ThreadPoolExecutor | None = None
 
@@ -45,24 +49,33 @@ class Away(Exception):
 
 
 async def startup() -> None:
-    """Threads that wait for the database, apart from those that wait for Slack."""
-    global _storing, _dialogs
-    _storing = _storing or ThreadPoolExecutor(4, "slack-store")
-    _dialogs = _dialogs or ThreadPoolExecutor(2, "slack-dialog")
+    """Begin to store."""
+    open_threads()
 
 
 async def shutdown() -> None:
     """Finish what has begun."""
+    await asyncio.to_thread(close_threads)
+
+
+def open_threads() -> None:
+    """A thread that waits for the database, apart from those that wait for Slack. A second call does nothing."""
+    global _storing, _dialogs
+    _storing = _storing or ThreadPoolExecutor(1, "slack-store")
+    _dialogs = _dialogs or ThreadPoolExecutor(2, "slack-dialog")
+
+
+def close_threads() -> None:
     global _storing, _dialogs
     pools, _storing, _dialogs = (_storing, _dialogs), None, None
     for pool in pools:
         if pool is not None:
-            await asyncio.to_thread(pool.shutdown)
+            pool.shutdown()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """One request."""
-    await startup()  # for servers that speak no lifespan
+    open_threads()  # for servers that speak no lifespan
     try:
         answer = await handle(scope, receive)
         if answer is None:  # an empty body: a command shows nothing, a dialog closes
@@ -116,29 +129,56 @@ def opened(kind: str, headers: Mapping[str, str], body: bytes) -> Envelope | dic
 
 async def stored(sealed: Envelope) -> None:
     """Once this returns, the request is kept; what opens a dialog is on its way."""
-    if _storing is None or _dialogs is None:
+    if _storing is None:
         raise Away
-    loop = asyncio.get_running_loop()
+    kept: Future[None] = Future()
+    _waiting.append((sealed, kept))
+    _storing.submit(store_waiting)
     try:
-        key = await asyncio.wait_for(loop.run_in_executor(_storing, keep, sealed), STORE_WITHIN)
+        await asyncio.wait_for(asyncio.wrap_future(kept), STORE_WITHIN)
     except (TimeoutError, DatabaseError) as error:
         logger.warning("a request of Slack's was not stored: %s", error)
         raise Away from None
-    if key is not None:
-        _dialogs.submit(hurry, key)
 
 
-def keep(sealed: Envelope) -> int | None:
-    """Store it; the row's key when a dialog has to be opened at once."""
+def store_waiting() -> None:
+    """Store all that waits with one commit: during an incident everybody types at once."""
+    jobs = []
+    with contextlib.suppress(IndexError):
+        while True:
+            jobs.append(_waiting.popleft())
+    jobs = [(sealed, kept) for sealed, kept in jobs if kept.set_running_or_notify_cancel()]
+    if not jobs:
+        return
     try:
-        row, fresh = slack_delivery.receive(sealed.kind, sealed.key, sealed.payload)
-        if fresh and work.opens_dialog(row):
-            return row.pk
-        if fresh:
+        keep([sealed for sealed, _ in jobs])
+    except AWAY as error:
+        for _, kept in jobs:
+            kept.set_exception(error)
+    except Exception:  # one of them is at fault: each learns its own fate
+        for sealed, kept in jobs:
+            try:
+                keep([sealed])
+            except Exception as error:
+                kept.set_exception(error)
+            else:
+                kept.set_result(None)
+    else:
+        for _, kept in jobs:
+            kept.set_result(None)
+
+
+def keep(requests: Sequence[Envelope]) -> None:
+    """Store requests and tell a worker; what opens a dialog is worked by this process now, whoever is first."""
+    try:
+        fresh = slack_delivery.receive(requests)
+        if any(fresh):
             hint.slack_soon()
-        return None
     finally:
         connection.close()  # these threads keep none: it goes back to the pool
+    for sealed, pk in zip(requests, fresh, strict=True):
+        if pk is not None and work.opens_dialog(sealed.kind, sealed.payload) and _dialogs is not None:
+            _dialogs.submit(hurry, pk)
 
 
 def hurry(pk: int) -> None:

@@ -38,6 +38,7 @@ def run(stop: threading.Event) -> None:
     client = SocketModeClient(settings.SLACK_APP_TOKEN, web_client=web)
     client.socket_mode_request_listeners.append(take)
     wait = SOON
+    doors.open_threads()
     try:
         while not stop.is_set() and not client.is_connected():
             try:
@@ -49,23 +50,22 @@ def run(stop: threading.Event) -> None:
         stop.wait()  # from here the client keeps itself connected
     finally:
         client.close()
+        doors.close_threads()
 
 
 def take(client: BaseSocketModeClient, request: SocketModeRequest) -> None:
-    """Store one envelope, acknowledge it, and open its dialog if it asks for one."""
-    kind, pk = KINDS.get(request.type), None
+    """Store one envelope and acknowledge it; its dialog, if it asks for one, is opened beside that."""
+    kind = KINDS.get(request.type)
     try:
         sealed = envelope.sealed(kind, request.payload) if kind is not None else None
         if sealed is not None:
-            pk = doors.keep(sealed)
+            doors.keep([sealed])
     except envelope.Unreadable as error:
         logger.warning("an envelope of Slack's was not readable: %s", error)
     except DatabaseError as error:
         logger.warning("an envelope of Slack's was not stored: %s", error)
         return  # not acknowledged: it comes again
     client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
-    if pk is not None:
-        doors.hurry(pk)
 
 
 def _why(error: Exception) -> object:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -35,9 +37,9 @@ FAILED = "That did not work, and it was not your doing. The room in the browser 
 logger = logging.getLogger(__name__)
 
 
-def opens_dialog(row: SlackDelivery) -> bool:
+def opens_dialog(kind: str, payload: Mapping[str, Any]) -> bool:
     """Whether it is a matter of seconds."""
-    asked = asking.read(row.kind, row.payload)
+    asked = asking.read(kind, payload)
     verb = VERBS.get(asked.verb)
     return verb is not None and verb.dialog and asked.fields is None
 
