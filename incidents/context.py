@@ -43,7 +43,9 @@ SECTIONS = {"i": "incidents", "practice": "settings", "receipts": "settings", "c
 
 def section_of(path: str) -> str:
     """Which room a path belongs to: ``/i/INC-7/`` is in ``incidents``."""
-    first = path.strip("/").partition("/")[0]
+    first, _, rest = path.strip("/").partition("/")
+    if first == "runs" and rest.isdecimal():  # an eval run, not an agent's
+        return "bundles"
     return SECTIONS.get(first, first)
 
 
