@@ -34,6 +34,7 @@ def register() -> None:
             "asgi:/slack/commands": Permission.KEYED,
             "asgi:/slack/interactions": Permission.KEYED,
             "asgi:/slack/events": Permission.KEYED,
+            "asgi:/v2/": Permission.KEYED,
             "url:incidents:major": Permission.VIEW,
             "url:incidents:styleguide": Permission.VIEW,
             "url:incidents:keys": Permission.VIEW,

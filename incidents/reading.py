@@ -82,15 +82,28 @@ class AlertSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeSignal:
+    """Something that its sender changed: a deploy, a flag, a migration. It opens nothing."""
+
+    summary: str
+    source: str = ""
+    at: datetime | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    links: tuple[Mapping[str, str], ...] = ()  # href and text
+    names: Names = NOTHING_NAMED
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """A body that was read, or why it was not."""
+    """A body that was read, or why it was not: alerts, or one change."""
 
     signals: tuple[AlertSignal, ...] = ()
     error: str = ""
     digests: tuple[str, ...] = ()  # of the signals, made here to keep them out of the transaction
+    change: ChangeSignal | None = None
 
 
-Parser = Callable[[Any, Mapping[str, Any]], list[AlertSignal]]
+Parser = Callable[[Any, Mapping[str, Any]], list[AlertSignal] | ChangeSignal]
 #: source → (decoded body, the integration's settings) → signals; raises Unreadable.
 PARSERS: dict[str, Parser] = {}
 
@@ -98,7 +111,20 @@ PARSERS: dict[str, Parser] = {}
 def read(source: str, body: bytes, settings: Mapping[str, Any]) -> Reading:
     """Read a body with the parser of its source. Never raises: what cannot be read says why."""
     try:
-        signals = tuple(PARSERS[source](decode(body), settings))
+        value = decode(body)
+    except Unreadable as error:
+        return Reading(error=str(error))
+    parser = PARSERS.get(source)
+    return interpret(parser, source, value, settings) if parser else Reading(error=f"Nobody here reads {source}.")
+
+
+def interpret(parser: Parser, source: str, value: Any, settings: Mapping[str, Any]) -> Reading:
+    """What ``parser`` makes of a decoded body. Never raises."""
+    try:
+        found = parser(value, settings)
+        if isinstance(found, ChangeSignal):
+            return Reading(change=found)
+        signals = tuple(found)
         return Reading(signals, digests=tuple(signal.digest for signal in signals))
     except Unreadable as error:
         return Reading(error=str(error))

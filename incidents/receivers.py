@@ -6,9 +6,10 @@ from typing import Any
 
 from accounts import permissions
 from accounts.locks import patient
-from incidents.operations import moves, paging, practice
+from incidents.operations import changes, moves, paging, practice
 from incidents.operations.postmortems import attached
 from rollouts import signals
+from rollouts.telemetry import changes as what_changed
 
 
 def connect() -> None:
@@ -21,6 +22,8 @@ def connect() -> None:
         signals.remove_practice_hooks.append(practice.remove)
     if attached.written_about not in signals.written_about_hooks:
         signals.written_about_hooks.append(attached.written_about)
+    if changes.told_of not in what_changed.told_hooks:
+        what_changed.told_hooks.append(changes.told_of)
     if paging.is_on_call not in permissions.on_call_hooks:
         permissions.on_call_hooks.append(paging.is_on_call)
 

@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 #: path prefixes → module; no prefix begins with another.
 DOORS: dict[tuple[str, ...], str] = {
     ("/ofrep/", "/api/stream", "/api/public/v2/"): "rollouts.resolver.app",
-    ("/intake/",): "incidents.intake.app",
     ("/slack/commands", "/slack/interactions", "/slack/events"): "incidents.slack.doors",
+    ("/intake/", "/v2/"): "incidents.intake.app",
 }
 RESOLVER = "rollouts.resolver.app"
 

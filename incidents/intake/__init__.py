@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from incidents import reading
-from incidents.intake import alertmanager, generic
+from incidents.intake import alertmanager, generic, pagerduty
 
 #: The ``<source>`` of ``/intake/<source>/<key>`` → its parser.
 PARSERS: dict[str, reading.Parser] = {
     "alertmanager": alertmanager.parse,
     "generic": generic.parse,
+    pagerduty.SOURCE: pagerduty.parse,
 }
 
 

@@ -23,6 +23,8 @@ class EmailTransport:
             mail.send()
         except (OSError, SMTPException) as error:
             raise TransportError(shortened(f"{type(error).__name__}: {error}")) from error
+        if settings.MAILERS["default"]["BACKEND"].endswith("filebased.EmailBackend"):
+            return "It lies in a file: no mail server is set."
         return "The mail server took it."
 
 

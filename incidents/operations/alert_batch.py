@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from incidents.operations.receive import Request
 
 HELD_RULE = "The monitor says {word}: kept for the record. Only a person acknowledges, and only here."
+#: The sender's words that the record keeps: somebody saw it elsewhere, which stops nothing here.
+ACKNOWLEDGED = frozenset({"acknowledged", "acknowledge", "ack"})
+UNMATCHED = "Nothing here goes by this key, so nothing was done."
 #: From least to most telling, where one request names one alert twice.
 STATUSES = ("duplicate", "suppressed", "updated", "resolved", "opened")
 
@@ -36,6 +39,7 @@ class Batch:
         self.by_group: dict[alert_rows.AlertKey, Case] = {}
         self.places: dict[tuple[int, Names], list[whereabouts.Place]] = {}
         self.deployments: dict[whereabouts.Place, Deployment] = {}
+        self.unmatched: list[int] = []  # receipts that only spoke of what is not known here
 
     def run(self) -> tuple[list[int], list[list[Outcome]]]:
         """Receipt ids and, per request, what each of its alerts came to."""
@@ -126,6 +130,8 @@ class Batch:
                 known.receipts[position] = max(before, status, key=STATUSES.index)
             rule = HELD_RULE.format(word=signal.word) if status == "suppressed" else ""
             outcome.append(Outcome(signal.dedup_key, status, known.case if known else None, rule))
+        if outcome and all(each.case is None for each in outcome):
+            self.unmatched.append(receipt)
         for note in notes.values():
             note.case.settle(note, request.received_at)
             note.receipts.append(receipt)
@@ -140,6 +146,8 @@ class Batch:
         key = (request.integration_id, signal.dedup_key)
         known = self.alerts.get(key)
         if signal.said == Said.HELD:
+            if signal.word in ACKNOWLEDGED and known is not None and known.case.is_open and not known.closed:
+                self.note(request, known.case, notes).held.append(signal)
             return "suppressed", known
         if signal.said == Said.RESOLVED:
             return self.end(request, signal, known, notes)
@@ -242,6 +250,8 @@ class Batch:
         timeline.append_many([draft for case in cases for draft in case.entries()])
         if wakings:
             paging.page_many(wakings)
+        if self.unmatched:
+            Receipt.objects.filter(pk__in=self.unmatched).update(error=UNMATCHED)
 
     def write_alerts(self, receipts: list[int]) -> None:
         touched = [known for known in self.alerts.values() if known.receipts]

@@ -32,6 +32,7 @@ class Notes:
     again: list[AlertSignal] = field(default_factory=list)
     resolved: list[AlertSignal] = field(default_factory=list)
     severities: list[AlertSignal] = field(default_factory=list)
+    held: list[AlertSignal] = field(default_factory=list)  # acknowledged where they came from
     raised: tuple[str, str, str] | None = None  # from, to, the sender's word
     recovered: bool = False
     relapsed: bool = False
@@ -46,7 +47,9 @@ class Notes:
 
     @property
     def only_joined(self) -> bool:
-        others = (self.opened, self.changed, self.again, self.resolved, self.raised, self.recovered, self.relapsed)
+        others = (
+            self.opened, self.changed, self.again, self.resolved, self.held, self.raised, self.recovered, self.relapsed
+        )  # fmt: skip
         return bool(self.joined) and not any(others)
 
     @property
@@ -150,6 +153,9 @@ class Case:
             if notes.again or notes.relapsed:
                 again = notes.again or [*notes.opened, *notes.joined]
                 yield self.draft(notes, kinds.FIRING_AGAIN, f"Firing again: {titles(again)}", again)
+            if notes.held:
+                text = f"{counted(notes.held, 'alert')} acknowledged by the sender, not here: {titles(notes.held)}"
+                yield self.draft(notes, kinds.ALERT, text, notes.held)
             if notes.recovered:
                 yield self.draft(notes, kinds.RECOVERED, "Recovered: every alert has resolved", [])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, transaction
 
 from incidents.models import Integration, Receipt
-from incidents.operations import alert_rows
+from incidents.operations import alert_rows, changes
 from incidents.operations.alert_batch import Batch
 from incidents.reading import Reading
 
@@ -52,17 +52,27 @@ REVOKED = Answer(401, error="This key has been revoked. Ask an admin for a new o
 
 
 def receive(requests: Sequence[Request]) -> list[Answer]:
-    """Store and process requests in one transaction; the answers may be sent when this returns.
+    """Store and process requests in one transaction, changes in one of their own; answers may be sent when it returns.
 
     A request that the rest of the code or the database cannot take is quarantined, its neighbours are not. Raises
     OperationalError or InterfaceError when the database is away: nothing is stored then.
     """
+    alerts = [request for request in requests if request.reading.change is None]
+    others = [request for request in requests if request.reading.change is not None]
+    answers = {id(request): answer for part in (alerts, others) for request, answer in _received(part)}
+    return [answers[id(request)] for request in requests]
+
+
+def _received(requests: Sequence[Request]) -> Iterator[tuple[Request, Answer]]:
+    if not requests:
+        return
     try:
-        return _together(requests)
+        answers = _together(requests)
     except (OperationalError, InterfaceError):
         raise
     except Exception:  # whichever member it was: each gets a transaction of its own
-        return [_alone(request) for request in requests]
+        answers = [_alone(request) for request in requests]
+    yield from zip(requests, answers, strict=True)
 
 
 def _alone(request: Request) -> Answer:
@@ -99,9 +109,11 @@ def _together(requests: Sequence[Request]) -> list[Answer]:
 
 
 def process(requests: Sequence[Request], integrations: dict[int, Integration]) -> list[Answer]:
-    """The answers of requests whose integrations may send, in the caller's transaction."""
+    """The answers of requests whose integrations may send, in the caller's transaction: all alerts, or all changes."""
     if not requests:
         return []
+    if requests[0].reading.change is not None:
+        return [Answer(200, receipt) for receipt in changes.record(requests, integrations)]
     receipts, outcomes = Batch(requests, integrations).run()
     return [
         Answer(202, receipt, error=request.reading.error)

@@ -19,7 +19,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from accounts.middleware import AWAY
-from incidents.intake.app import Gone, Refused, read_body, respond
+from incidents.intake.door import Gone, Refused, read_body, respond
 from incidents.models import SlackDelivery
 from incidents.notifications import hint
 from incidents.operations import slack_delivery

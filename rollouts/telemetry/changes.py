@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -31,6 +31,9 @@ CLOCKS_DIFFER = timedelta(seconds=30)
 MOST = 50
 #: Fewer runs of a version than this say nothing about its rate.
 ENOUGH_RUNS = 20
+#: Filled by ``incidents``: changes that others told of, about these bundles (their keys) in an environment or about
+#: nobody by name, after one moment and until another.
+told_hooks: list[Callable[[Sequence[str], str, datetime, datetime], Iterable[Change]]] = []
 
 
 # -- what changed --------------------------------------------------------------------------------------------------
@@ -45,6 +48,7 @@ def changes_before(
         *_stops(keys, environment, since, until),
         *_gates(keys, since, until),
         *_models(telemetry, Window(bundle_key, environment, since, until)),
+        *(change for hook in told_hooks for change in hook(keys, environment, since, until)),
     ]
     return tuple(
         replace(

@@ -203,6 +203,7 @@ class ChangeKind(models.TextChoices):
     RELEASE = "release"
     GATE = "gate"
     MODEL = "model"
+    TOLD = "told"  # by others: a deploy, a flag, a migration
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,8 @@ class Change:
     """Something that changed ``minutes_before`` the moment asked about; nearest first.
 
     ``parts`` are those that differ between the two versions (prompt, model, tools, …). ``pk`` is of the row behind
-    it: an Activation, Stop or GateResult; None for a model that the provider changed, which only telemetry shows.
+    it: an Activation, Stop, GateResult or what others told of; None for a model that the provider changed, which only
+    telemetry shows.
     """
 
     at: datetime

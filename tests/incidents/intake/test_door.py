@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import override_settings
 
 from accounts.models import SiteRole
-from incidents.intake import app
+from incidents.intake import app, door
 from incidents.models import Alert, Incident, Integration, Page, Receipt
 from incidents.operations import integrations
 from tests import databases
@@ -227,13 +227,13 @@ def test_two_hundred_identical_posts_at_once_are_one_incident(address: str) -> N
 
 def test_requests_that_wait_together_share_commits(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
-    receive = app.lane._try
+    receive = door.lane._try
 
     def counted(work: Any, asked: Any) -> Any:
         groups.append(len(asked))
         return receive(work, asked)
 
-    monkeypatch.setattr(app.lane, "_try", counted)
+    monkeypatch.setattr(door.lane, "_try", counted)
     post_all(address, [notification(alert(f"f{n}")) for n in range(50)])
     assert sum(groups[1:]) >= 50
     assert max(groups) > 5
