@@ -33,7 +33,7 @@ class Resolver:
         self.streams = Streams(self.feed)
         self.sightings = Sightings()
         self.evaluator = Evaluator(self.feed, self.sightings)
-        self.prompts = Prompts(self.feed)
+        self.prompts = Prompts(self.feed, self.sightings.uses)
         self.scribe = Scribe(self.sightings, lambda: self.feed.state)
         self._farewell = Farewell(self.streams.end)
         self._tasks: list[asyncio.Task[None]] = []

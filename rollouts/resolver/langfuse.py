@@ -11,6 +11,7 @@ from rollouts.resolver import credentials
 from rollouts.resolver.feed import Feed
 from rollouts.resolver.http import JSON, NO_STORE, Answer, Receive, Refused, Scope, Send, json_answer
 from rollouts.resolver.ofrep import not_yet, printable
+from rollouts.resolver.sightings import Uses
 from rollouts.resolver.snapshot import Version
 from rollouts.resolver.state import Environment, Grant, Served, State, encode
 
@@ -25,8 +26,9 @@ PAGE, LARGEST_PAGE = 50, 100
 class Prompts:
     """The Langfuse door over one feed."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, uses: Uses) -> None:
         self._feed = feed
+        self._uses = uses
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``GET …/prompts`` and ``GET …/prompts/<name>``; everything that would write is refused with 403."""
@@ -34,7 +36,9 @@ class Prompts:
         if state is None:
             raise Refused(not_yet(self._feed))
         secret = credentials.basic_password(scope)
-        grant = credentials.grant_for(state, secret, clock.now(), challenge=CHALLENGE)
+        now = clock.now()
+        grant = credentials.grant_for(state, secret, now, challenge=CHALLENGE)
+        self._uses.used(grant.digest, now)
         environment = credentials.environment_of(state, grant)
         if scope["method"] != "GET":
             sentence = "Labels and prompts move by pushing and promoting bundles, not through this door."

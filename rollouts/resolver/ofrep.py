@@ -135,6 +135,7 @@ class Evaluator:
         if state is None:
             raise Refused(not_yet(self._feed))
         grant = credentials.grant_for(state, credentials.bearer_or_api_key(scope), now)
+        self._sightings.uses.used(grant.digest, now)
         return grant, credentials.environment_of(state, grant)
 
 

@@ -70,6 +70,10 @@ WHERE (known.instances, known.reached, known.p50_ms, known.p95_ms, known.max_ms)
     IS DISTINCT FROM (excluded.instances, excluded.reached, excluded.p50_ms, excluded.p95_ms, excluded.max_ms)
 RETURNING (SELECT deployment_id FROM rollouts_activation WHERE id = known.activation_id)
 """
+USED = """
+UPDATE accounts_resolverkey SET last_used_at = greatest(last_used_at, used.at)
+FROM unnest(%s::text[], %s::timestamptz[]) AS used (digest, at) WHERE accounts_resolverkey.digest = used.digest
+"""
 PRUNE = "DELETE FROM rollouts_instance WHERE last_seen_at < %s"
 
 logger = logging.getLogger(__name__)
@@ -104,17 +108,21 @@ class Scribe:
     async def flush(self) -> None:
         """Write what changed; raises psycopg.Error, OSError or TimeoutError and then has lost nothing."""
         now = clock.now()
-        changed = self._sightings.take()
+        changed, used = self._sightings.take(), self._sightings.uses.take()
         try:
             recent = recent_activations(self._state(), now)
             if changed or recent != self._measured:
                 async with asyncio.timeout(WRITE_SECONDS):
                     await self._write(changed, recent, now)
                 self._measured = recent
+            if used:
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await (await self._connected()).execute(USED, [list(used), list(used.values())])
             if self._forgot_at is None or now - self._forgot_at > FORGET_EVERY:
                 await self._forget(now)
         except BaseException:
             self._sightings.give_back(changed)
+            self._sightings.uses.give_back(used)
             raise
 
     async def _write(self, changed: list[Sighting], recent: frozenset[int], now: datetime) -> None:

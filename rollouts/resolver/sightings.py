@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rollouts.resolver.state import Environment, Served
 
@@ -12,6 +12,36 @@ LIMIT = 20_000
 BULK_BUNDLES = 25
 SEEN_RESOLUTION = timedelta(seconds=5)
 FORGOTTEN_AFTER = timedelta(minutes=10)
+
+
+#: A key's last use is written at most this often, as for tokens.
+USE_RESOLUTION = timedelta(minutes=5)
+
+
+class Uses:
+    """When each resolver key was used last. Only keys that are known count, so there are no more than those."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, datetime] = {}
+        self._told: dict[str, datetime] = {}
+
+    def used(self, digest: str, at: datetime) -> None:
+        """The key with this digest opened a door."""
+        self._last[digest] = at
+
+    def take(self) -> dict[str, datetime]:
+        """What is worth writing since the last take."""
+        long_ago = datetime.min.replace(tzinfo=UTC)
+        due = {
+            digest: at for digest, at in self._last.items() if at - self._told.get(digest, long_ago) >= USE_RESOLUTION
+        }
+        self._told |= due
+        return due
+
+    def give_back(self, due: dict[str, datetime]) -> None:
+        """These could not be written: they stay to be told."""
+        for digest in due:
+            self._told.pop(digest, None)
 
 
 class Sighting:
@@ -37,6 +67,7 @@ class Sightings:
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.uncounted = 0
+        self.uses = Uses()
         self._known: dict[tuple[int, str], Sighting] = {}
         self._dirty: dict[tuple[int, str], Sighting] = {}
 

@@ -105,6 +105,9 @@ def test_a_newcomer_connects_an_agent_by_copying(newcomer: Newcomer, tmp_path: P
     words = ["First bundle pushed", "First version active in prod", "First resolve seen", "First span seen"]
     workbench.eventually(lambda: newcomer.ticks() == [*words, "First alert seen"])
 
+    used = "SELECT last_used_at IS NOT NULL FROM accounts_resolverkey WHERE name = %s ORDER BY id LIMIT 1"
+    workbench.eventually(lambda: workbench.sql(used, [f"{AGENT} in prod"]) == [(True,)])
+
     stop = workbench.http.post(f"/api/v1/deployments/{AGENT}/prod/stop", headers=workbench.token())
     assert stop.status_code == 201
     workbench.eventually(lambda: "stopped; instead:" in run([sys.executable], text["Resolve"], tmp_path))

@@ -12,7 +12,7 @@ import pytest
 from rollouts.models import Instance, Propagation
 from rollouts.operations.roll_back import roll_back
 from rollouts.resolver.ofrep import parse
-from rollouts.resolver.sightings import BULK_BUNDLES, Sightings
+from rollouts.resolver.sightings import BULK_BUNDLES, Sightings, Uses
 from rollouts.resolver.snapshot import Activation, Deployment, Snapshot, Version
 from rollouts.resolver.state import Environment, Served, build
 from tests import databases
@@ -54,6 +54,19 @@ def test_the_first_fetch_of_a_version_is_kept_and_later_ones_only_say_that_it_li
     assert taken(sightings) == []
     sightings.fetched(served(1, 5), "a", "eu", at(6))
     assert taken(sightings) == [("a", "eu", 1, 5, at(0), at(6), None)]
+
+
+def test_a_keys_use_is_told_at_once_and_then_every_five_minutes_and_again_when_it_was_not_written() -> None:
+    uses = Uses()
+    uses.used("key", at(0))
+    assert uses.take() == {"key": at(0)}
+    uses.used("key", at(299))
+    assert uses.take() == {}
+    uses.used("key", at(301))
+    told = uses.take()
+    assert told == {"key": at(301)}
+    uses.give_back(told)
+    assert uses.take() == told
 
 
 def test_a_flip_is_fetched_once_and_remembers_when_the_instance_was_seen_before() -> None:
