@@ -75,6 +75,7 @@ def render(text: str) -> SafeString:
 
     Never fails: what the parser cannot digest is shown as it was written.
     """
+    text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair has no UTF-8
     try:
         html = _parser().convert(_QUOTES.sub(r"\1 ", text))
     except RecursionError:

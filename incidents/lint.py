@@ -22,11 +22,14 @@ NOBODY = "nobody"
 OWNERS = {"made_by": "made it", "reviewed_by": "reviewed it", "next_owner": "owns it next"}
 #: A name for the failure instead of a cause, such as "prompt regression" or "the model drifted".
 ONLY_A_NAME = re.compile(
-    r"\b(?:prompt|model|agent|llm|bundle|version|behaviou?r|quality|tool|schema)s?\W{1,3}(?:\w+\W{1,3}){0,2}"
+    r"\b(?:prompt|model|agent|llm|bundle|version|behaviou?r|quality|tool|schema)s?\W{1,3}(?:\w+\W{1,3}){0,5}"
     r"(?:regression|regressed|regress|drift|drifted|degradation|degraded|bug|issue|problem)\b"
     r"|\b(?:regression|bug|issue|problem)\W{1,3}(?:in|of|with)\W{1,3}(?:the\W{1,3}|a\W{1,3}|our\W{1,3})?"
     r"(?:\w+\W{1,3})?(?:prompt|model|agent|llm|bundle|version)\b|\bbad\W{1,3}(?:prompt|model|version|bundle)\b",
     re.IGNORECASE,
+)
+UNOWNED = re.compile(
+    r"\b(?:nobody|no ?one|unowned|unreviewed|(?:no|without an?|without) (?:own|review)\w*)\b", re.IGNORECASE
 )
 #: A root cause of so few words that names the failure says nothing beside the name.
 ALONE = 25
@@ -111,8 +114,7 @@ def only_a_name(content: Content) -> Iterator[Finding]:
 def nobody(content: Content) -> Iterator[Finding]:
     """R161: "nobody" is an answer, and a cause; a blank is neither."""
     governed = any(
-        row.get("layer") == "governance" or re.search(r"\b(own|review)", _text(row, "text"), re.IGNORECASE)
-        for row in _rows(content, "factors")
+        row.get("layer") == "governance" or UNOWNED.search(_text(row, "text")) for row in _rows(content, "factors")
     )
     for name, word in OWNERS.items():
         said = _text(_of(content, "ownership"), name)
@@ -254,7 +256,7 @@ def unchecked(content: Content) -> Iterator[Finding]:
 
 def blaming(content: Content) -> Iterator[Finding]:
     """Words that find a person instead of a cause."""
-    people = [name for name in content.get("people") or () if isinstance(name, str)]
+    people = [name for name in _listed(content, "people") if isinstance(name, str)]
     for where, text in prose(content):
         for said, suggestion in blame(without_code(text), people):
             yield Finding("blame", where, f"“{said}” finds a culprit, not a cause.", suggestion)
@@ -290,9 +292,13 @@ def _of(content: Content, name: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _rows(content: Content, name: str) -> list[Mapping[str, Any]]:
+def _listed(content: Content, name: str) -> list[Any]:
     value = content.get(name)
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+    return value if isinstance(value, list) else []
+
+
+def _rows(content: Content, name: str) -> list[Mapping[str, Any]]:
+    return [row for row in _listed(content, name) if isinstance(row, Mapping)]
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
