@@ -6,8 +6,9 @@ import pytest
 from django.urls import get_resolver
 
 from accounts.permissions import Permission, needed_for
+from incidents.slack import doors
 from incidents.slack.verbs import VERBS
-from tests.test_architecture import patterns
+from tests.test_architecture import ROOT, patterns
 from workbench.api import api
 
 PAGES = {name for _, name in patterns(get_resolver())}
@@ -54,6 +55,16 @@ def test_a_verb_has_a_browser_and_an_api_twin_under_the_same_permission(name: st
     if verb.api:
         assert verb.api in ROUTES
         assert needed_for(f"url:{verb.api}") == needed
+
+
+def test_the_page_about_slack_names_every_command_and_asks_for_every_scope() -> None:
+    page = (ROOT / "docs/slack.md").read_text()
+    assert [name for name, verb in VERBS.items() if verb.usage and f"`{name}" not in page] == []
+    for scope in ("commands", "chat:write", "channels:history", "groups:history", "channels:join", "reactions:read"):
+        assert f"- {scope}\n" in page
+    for door in doors.PATHS:
+        assert f"https://lastgood.example{door}\n" in page
+    assert "- reaction_added\n" in page
 
 
 def test_what_only_people_may_do_has_no_token_scope() -> None:
