@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.template.loader import render_to_string
 
 from accounts import clock
@@ -108,6 +109,11 @@ def _page(page: Page, at: datetime) -> None:
     incident, user = page.incident, page.user
     if incident.acknowledged_by_id is not None or not incident.is_open or incident.severity not in paging.PAGED:
         page.delete()  # nobody was woken: a later raise must be able to ask for this page again
+        return
+    if not user.is_active:  # kept out since: their link would be dead, so wake whoever is on call instead
+        with transaction.atomic():
+            page.delete()
+            paging.page(incident, actor=SENDER, reason=page.reason, at=at, round=page.round)
         return
     secret = acknowledge.make_link(incident, user, at=at)
     body = render_to_string(

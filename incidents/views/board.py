@@ -137,7 +137,8 @@ def watch() -> list[Watch]:
 
 def on_call_now(at: datetime) -> list[str]:
     """Names of who is on call at ``at``."""
-    shifts = OnCall.objects.filter(Q(to_at=None) | Q(to_at__gt=at), from_at__lte=at).select_related("user")
+    shifts = OnCall.objects.filter(Q(to_at=None) | Q(to_at__gt=at), from_at__lte=at, user__is_active=True)
+    shifts = shifts.select_related("user")
     return list(dict.fromkeys(shift.user.display_name for shift in shifts))
 
 

@@ -15,6 +15,7 @@ from django.db import connection
 from accounts import permissions
 from accounts.actors import Actor
 from accounts.models import SiteRole, Team, User
+from accounts.operations import people
 from incidents import receivers, tasks
 from incidents.models import AcknowledgeLink, Incident, Notice, Page
 from incidents.notifications import hint, registry
@@ -22,7 +23,7 @@ from incidents.notifications.base import Message, TransportError
 from incidents.operations import acknowledge, contain, delivery, duty, paging, resolve, severity, timeline
 from rollouts import signals
 from tests.clock import MovableClock
-from tests.factories.accounts import person
+from tests.factories.accounts import SHELL, person
 from tests.factories.incidents import incident, on_call, someone
 from tests.factories.rollouts import deployment as a_deployment
 
@@ -82,6 +83,17 @@ def test_nobody_is_on_call_before_or_after_their_shift(noon: datetime) -> None:
     assert paging.on_call(None) == []
     assert not paging.is_on_call(early)
     assert paging.on_call(None, noon + timedelta(hours=2)) == [late]
+
+
+def test_a_page_for_somebody_who_was_kept_out_since_wakes_whoever_is_on_call_now(mara: User) -> None:
+    ada = someone("Ada", SiteRole.ADMIN)
+    room = incident(severity="SEV1")
+    assert [page.user for page in room.pages.all()] == [mara]
+    people.disable(mara, actor=SHELL)
+    delivery.send_due()
+    delivery.send_due()
+    assert [sent.to for sent in mail.outbox] == [[ada.email]]
+    assert [page.user for page in room.pages.all()] == [ada]
 
 
 def test_with_nobody_on_call_every_admin_is_paged() -> None:

@@ -62,6 +62,7 @@ def test_what_a_person_carries_is_to_be_handed_over_once_they_are_out() -> None:
     assert "To hand over" in after
     assert "Refused" in after
     assert "3 to hand over" in text(browser.get("/settings/people/"))
+    assert "kept out: hand over" in text(browser.get("/oncall/"))
     assert browser.press(f"/settings/people/{jo.pk}/enable/").status_code == 302
     assert User.objects.get(pk=jo.pk).is_active
 
