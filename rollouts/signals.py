@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.dispatch import Signal
+
+if TYPE_CHECKING:
+    from rollouts.models import BundleVersion
 
 #: Sent with ``kind`` (rollback, roll_forward, promotion, stop, release, leg, case, eval_run) and ``pk`` of the row of
 #: that kind (Rollback, Activation, Activation, Stop, Stop, RollbackLeg, RegressionCase, EvalRun that is over).
@@ -33,11 +37,11 @@ class Written:
     url: str
 
 
-#: Filled by ``incidents``: what was written about the version of this id, newest first.
-written_about_hooks: list[Callable[[int], list[Written]]] = []
+#: Filled by ``incidents``: what was written about a version, newest first.
+written_about_hooks: list[Callable[[BundleVersion], list[Written]]] = []
 
 
-def written_about(version: int) -> list[Written]:
+def written_about(version: BundleVersion) -> list[Written]:
     """The postmortems that a version belongs to; none where nobody writes any."""
     return [each for hook in written_about_hooks for each in hook(version)]
 

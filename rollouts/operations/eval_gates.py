@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from django.db.models import Q
 
 from rollouts.models import BundleVersion, EvalRun, EvalSetVersion, GateResult, RegressionCase
 from rollouts.operations.eval_proof import newest_tallies
@@ -12,6 +14,7 @@ from rollouts.operations.eval_proof import newest_tallies
 EVALS = "evals"
 #: Whether each case that names the version it failed on has been seen failing there.
 FAIL_THEN_PASS = "fail_then_pass"  # noqa: S105
+LATEST = 5  # runs of any kind that a page shows
 GREEN, RED, MISSING = "green", "red", "missing"
 _STATES = {EvalRun.State.PASSED: GateResult.State.GREEN, EvalRun.State.FAILED: GateResult.State.RED}
 
@@ -56,13 +59,33 @@ def counted(run: EvalRun) -> str:
     return f"{run.eval_set_version}: {run.passed} of {run.expected_total} passed{failed} (run {run.pk})."
 
 
-def look(version: BundleVersion) -> tuple[list[EvalSetVersion], list[Told]]:
-    """The sets ``version`` has to pass, and the gates that runs of them decide; four queries at most."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The sets a version has to pass, the gates that runs of them decide, and its latest runs of any kind."""
+
+    sets: list[EvalSetVersion] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    runs: list[EvalRun] = field(default_factory=list)
+
+
+def look(version: BundleVersion) -> Looked:
+    """Four queries at most; empty when the bundle has no cases."""
     newest = EvalSetVersion.objects.filter(eval_set__bundle_id=version.bundle_id).select_related("eval_set__bundle")
     sets = [found for found in newest.order_by("eval_set_id", "-number").distinct("eval_set_id") if found.case_ids]
     if not sets:
-        return [], []
-    told = [_evals(version, sets)]
+        return Looked()
+    whole = Q(only=None, state__in=list(_STATES), eval_set_version__eval_set__in=[found.eval_set_id for found in sets])
+    runs = list(
+        EvalRun.objects.filter(
+            whole | Q(pk__in=version.eval_runs.order_by("-pk").values("pk")[:LATEST]), version=version
+        )
+        .defer("raw")
+        .select_related("eval_set_version__eval_set__bundle", "gate_result")
+        .order_by("-pk")[:500]
+    )
+    for run in runs:
+        run.version = version
+    told = [_evals(version, sets, [run for run in runs if run.only is None and run.state in _STATES])]
     named = list(
         RegressionCase.objects.filter(
             pk__in=[pk for found in sets for pk in found.case_ids], bad_version__isnull=False
@@ -70,25 +93,14 @@ def look(version: BundleVersion) -> tuple[list[EvalSetVersion], list[Told]]:
     )
     if named:
         told.append(_fail_then_pass(named))
-    return sets, told
+    return Looked(sets, told, runs[:LATEST])
 
 
-def _evals(version: BundleVersion, sets: list[EvalSetVersion]) -> Told:
+def _evals(version: BundleVersion, sets: list[EvalSetVersion], runs: list[EvalRun]) -> Told:
     """Red when the newest full run of any set is red, green when that of every set is green."""
-    runs = (
-        EvalRun.objects.filter(
-            version=version,
-            only=None,
-            state__in=list(_STATES),
-            eval_set_version__eval_set__in=[found.eval_set_id for found in sets],
-        )
-        .defer("raw")
-        .select_related("eval_set_version__eval_set__bundle", "gate_result")
-        .order_by("-done_at", "-pk")
-    )
     newest: dict[int, EvalRun] = {}  # by version of a set
     last: dict[int, EvalRun] = {}  # by set
-    for run in runs[:500]:
+    for run in sorted(runs, key=lambda run: (run.done_at or run.created_at, run.pk), reverse=True):
         newest.setdefault(run.eval_set_version_id, run)
         last.setdefault(run.eval_set_version.eval_set_id, run)
     found = [(wanted, newest.get(wanted.pk)) for wanted in sets]

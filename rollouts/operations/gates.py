@@ -14,7 +14,7 @@ from accounts.errors import OperationRefused
 from accounts.models import acted_by
 from accounts.operations import audit
 from accounts.permissions import Permission, require
-from rollouts.models import Activation, BundleVersion, EvalSetVersion, GateResult
+from rollouts.models import Activation, BundleVersion, EvalRun, EvalSetVersion, GateResult
 from rollouts.operations import eval_gates
 
 #: Gates that must be green, by environment. Others may be recorded; a red one refuses wherever there are gates.
@@ -90,18 +90,20 @@ def look(version: BundleVersion) -> Look:
     """Read once what all environments are judged by: six queries at most, however many gates and cases there are."""
     results = version.gate_results.select_related("eval_run").defer("eval_run__raw").order_by("-at", "-pk")
     activations = version.activations.select_related("deployment__environment", "deployment__bundle")
-    sets, told = eval_gates.look(version)
-    return Look(list(results), list(activations), sets, {said.gate: said for said in told})
+    looked = eval_gates.look(version)
+    told = {said.gate: said for said in looked.told}
+    return Look(list(results), list(activations), looked.sets, looked.runs, told)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is known of one version: recorded results and activations, newest first, the sets it has to pass, and
-    what runs of those say."""
+    """What is known of one version: recorded results and activations, newest first, the sets it has to pass, its
+    latest runs, and what runs of those sets say of it."""
 
     results: list[GateResult]
     activations: list[Activation]
     sets: list[EvalSetVersion]
+    runs: list[EvalRun]
     told: dict[str, eval_gates.Told]
 
     @property

@@ -12,16 +12,13 @@ from rollouts.signals import Written
 MOST = 20
 
 
-def written_about(version: int) -> list[Written]:
+def written_about(version: BundleVersion) -> list[Written]:
     """The newest published revision of each postmortem in which the version was at fault or gone back to."""
-    of = BundleVersion.objects.filter(pk=version).values("bundle_id", "bundle__key", "number").first()
-    if of is None:
-        return []
-    named = {"bundle": of["bundle__key"], "number": of["number"]}
+    named = {"bundle": version.bundle.key, "number": version.number}
     at_fault = Q(content__bundle__from__contains=named)
     at_fault |= Q(content__inferences__contains=[{"version_at_fault": named}])
     newest = (
-        PostmortemRevision.objects.filter(postmortem__incident__deployment__bundle=of["bundle_id"])
+        PostmortemRevision.objects.filter(postmortem__incident__deployment__bundle=version.bundle_id)
         .order_by("postmortem", "-number")
         .distinct("postmortem")
     )
