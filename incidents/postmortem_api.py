@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Header, Router, Status
+from ninja import Body, Header, Router, Status
 from pydantic import Field, StrictInt
 
 from accounts.json_api import Strict, Text, actor_of
@@ -23,6 +23,9 @@ router = Router(tags=["postmortems"])
 
 Values = Annotated[dict[str, Any], Field(description="Fields by name; those not named stay.")]
 Version = Annotated[StrictInt, Field(ge=0, description="The one that was read; 0 for a section nobody has begun.")]
+Whole = Annotated[
+    dict[str, Any], Body(description="A page as it is read here, or parts of one; see docs/postmortems.md.")
+]
 IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag of the page as it was read.")]
 
 
@@ -69,7 +72,7 @@ def get_postmortem(request: HttpRequest, ref: str, response: HttpResponse) -> An
 
 @router.put("/incidents/{ref}/postmortem", response=Answer, url_name="put_postmortem")
 def put_postmortem(
-    request: HttpRequest, ref: str, body: dict[str, Any], response: HttpResponse, if_match: IfMatch = None
+    request: HttpRequest, ref: str, body: Whole, response: HttpResponse, if_match: IfMatch = None
 ) -> Answer:
     """Read a page back: what its parts name is written, the rest stays. Begins the page when nobody has."""
     actor = actor_of(request)
