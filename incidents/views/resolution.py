@@ -18,6 +18,7 @@ from rollouts.models import BundleVersion, Deployment, EvalResult, EvalRun
 from rollouts.operations import eval_runs, gates
 from rollouts.operations.promote import obstacles
 from rollouts.telemetry import questions
+from rollouts.telemetry.facts import Dimension
 
 #: How many runs of a set the panel names.
 SHOWN = 5
@@ -57,8 +58,8 @@ class Stage:
 
     @property
     def may_come(self) -> bool:
-        """Whether it can be promoted there at all, with a waiver or without."""
-        return self.deployment is not None and not self.blocked and self.state not in {"running", "skipped"}
+        """Whether promoting there would change anything."""
+        return self.deployment is not None and self.state != "done"
 
 
 def proof(visit: Visit) -> proving.Standing:
@@ -121,12 +122,14 @@ def resolve(visit: Visit) -> dict[str, Any]:
 
 
 def failing(visit: Visit) -> dict[str, Any]:
-    """Runs that went wrong and may become a case."""
+    """Runs that went wrong under the bad version, where that is known, and may become a case."""
     deployment = visit.incident.deployment
     if deployment is None:
         return {"failing": [], "lead": lead(visit)}
     window = window_of(visit.incident, deployment, visit.at)
-    return {"failing": questions.samples(window, limit=SHOWN), "lead": lead(visit)}
+    bad = proof(visit).bad
+    only: dict[str, Any] = {"dimension": Dimension.VERSION, "value": bad.label} if bad is not None else {}
+    return {"failing": questions.samples(window, limit=SHOWN, **only), "lead": lead(visit)}
 
 
 def runs(visit: Visit) -> dict[str, Any]:
@@ -180,10 +183,11 @@ def pipeline(visit: Visit) -> dict[str, Any]:
     stages.append(Stage("canary", "skipped", "Skipped", CANARY))
     stages.append(stage("prod", where.get("prod"), candidate, looked))
     return {
+        "proof": proof(visit),
         "candidate": candidate,
         "board": looked.board("prod"),
         "stages": stages,
-        "promotable": [each for each in stages if each.deployment is not None and each.state != "done"],
+        "promotable": [] if candidate.pk == deployment.active_id else [each for each in stages if each.may_come],
         "approvers": approvers(),
         "lead": lead(visit),
     }
