@@ -115,10 +115,15 @@ def cases(visit: Visit) -> dict[str, Any]:
     return {"proof": proof(visit), "lead": lead(visit)}
 
 
+def leading(visit: Visit) -> dict[str, Any]:
+    """What to press next, and how much stands in the way."""
+    return {"lead": lead(visit), "open_ends": unmet(visit)}
+
+
 def resolve(visit: Visit) -> dict[str, Any]:
     """The form that resolves, and what stands in its way."""
     form = ResolveForm(initial={"resolution": visit.incident.resolution})
-    return {"form": form, "lead": lead(visit), "proof": proof(visit), "open_ends": unmet(visit)}
+    return {"form": form, "proof": proof(visit), **leading(visit)}
 
 
 def failing(visit: Visit) -> dict[str, Any]:

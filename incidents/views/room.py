@@ -51,6 +51,8 @@ STOP = Region("incidents/steps/stop.html", (containment.plan, containment.outcom
 
 CAUSES = Region("incidents/steps/causes.html", (resolution.causes,))
 CASES = Region("incidents/steps/cases.html", (resolution.cases,))
+LEADING = Region("incidents/steps/leading.html", (resolution.leading,))
+RESOLVING = Region("incidents/steps/resolving.html", (resolution.leading,))
 FAILING = Region("incidents/steps/failing.html", (resolution.failing,))
 RUNS = Region("incidents/steps/runs.html", (resolution.runs,))
 PIPELINE = Region("incidents/steps/pipeline.html", (resolution.pipeline,))
@@ -72,6 +74,8 @@ REGIONS: dict[str, Region] = {
     "failing": FAILING,
     "runs": RUNS,
     "pipeline": PIPELINE,
+    "leading": LEADING,
+    "resolving": RESOLVING,
 }
 
 

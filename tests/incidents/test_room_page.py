@@ -30,6 +30,13 @@ REGIONS = [
     ("contain", "section#harm"),
     ("contain", "section#legs"),
     ("contain", "section#stop"),
+    ("resolve", "section#causes"),
+    ("resolve", "section#cases"),
+    ("resolve", "section#runs"),
+    ("resolve", "section#pipeline"),
+    ("resolve", "div#failing"),
+    ("resolve", "div#leading"),
+    ("resolve", "div#resolving"),
 ]
 
 
