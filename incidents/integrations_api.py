@@ -18,6 +18,7 @@ from incidents.models import Integration
 from incidents.operations import integrations, trial
 
 router = Router(tags=["integrations"])
+BY_BODY = "pagerduty-events-v2"
 
 
 class IntegrationIn(Strict):
@@ -56,7 +57,9 @@ def shown(row: Integration) -> Answer:
 def with_key(response: HttpResponse, row: Integration, secret: str) -> Answer:
     """An integration and the key that nobody can show again; kept by nobody."""
     response["Cache-Control"] = NO_STORE
-    return shown(row) | {"key": secret, "url": f"{settings.BASE_URL}/intake/{row.source}/{secret}"}
+    by_body = row.source == BY_BODY  # its key travels as routing_key
+    url = "/v2/enqueue" if by_body else f"/intake/{row.source}/{secret}"
+    return shown(row) | {"key": secret, "url": settings.BASE_URL + url}
 
 
 @router.get("/integrations", response=Answer, url_name="list_integrations")
