@@ -1,34 +1,253 @@
-"""The first draft, filled in from the record."""
+"""The first draft, filled in from the record, and the whole page as its content tells it."""
 
 from __future__ import annotations
 
-import pytest
+import json
+from datetime import datetime, timedelta
+from typing import Any
 
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.errors import NotPermitted, OperationRefused
 from accounts.models import SiteRole
-from incidents.operations import contain, moves
-from incidents.operations.postmortems import actions, closing, draft, edit, publish
-from incidents.operations.postmortems.content import content_of
-from tests.factories.accounts import person
-from tests.factories.incidents import incident
-from tests.factories.rollouts import running
+from incidents.models import Incident, Postmortem, TimelineEntry
+from incidents.operations import acknowledge, causes, contain, moves, opening, resolve, triage
+from incidents.operations.postmortems import actions, closing, draft, edit, publish, record, times
+from incidents.operations.postmortems.content import SCHEMA, content_of
+from rollouts.operations import legs
+from tests.clock import MovableClock
+from tests.factories.accounts import machine, person
+from tests.factories.incidents import incident, resolved, signed
+from tests.factories.regression_cases import case
+from tests.factories.rollouts import activate, deployment, version
+from tests.spans import ERROR, OK, span, told
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_page_is_drafted_written_published_signed_and_closed() -> None:
-    room, actor = incident(running("1.0.0", "1.1.0")), person(SiteRole.COMMANDER)
-    rollback = contain.roll_back(room, actor=actor)
+def refund(at: datetime, label: str, *, refused: bool, region: str = "eu") -> None:
+    """One customer's refund, as the agent's telemetry tells it: the run and its tool."""
+    common = {"lastgood.bundle": "customer-service", "lastgood.version": label, "cloud.region": region}
+    trace = f"{int(at.timestamp() * 1000):032x}"
+    wrong = {"error.type": "refund_over_limit"} if refused else {}
+    tool = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "refund",
+        "gen_ai.tool.call.arguments": json.dumps({"amount": 240}),
+        "gen_ai.tool.call.result": json.dumps({"refused": refused}),
+    }
+    status = ERROR if refused else OK
+    told(
+        span(
+            common | wrong | {"gen_ai.operation.name": "invoke_agent", "gen_ai.conversation.id": trace},
+            at=at,
+            trace=trace,
+            status=status,
+            message="over the limit" if refused else "",
+        ),
+        span(common | wrong | tool, at=at + timedelta(milliseconds=10), trace=trace, status=status),
+    )
+
+
+@pytest.fixture
+def refunds(noon: datetime, clock: MovableClock) -> Incident:
+    """The refund limit: 2.1.0 live, an alert a quarter of an hour later, rolled back three minutes after."""
+    two = noon + timedelta(hours=2)
+    activate(version(label="2.0.3", text="You may refund up to $500."))
+    clock.move_to(two)
+    activate(
+        version(
+            label="2.1.0",
+            text="You may refund up to $100.",
+            metadata={"author": "Ada", "reviewer": None, "commit": "f00"},
+        )
+        if False
+        else version(label="2.1.0", text="You may refund up to $100.")
+    )
+    clock.move_to(two + timedelta(minutes=15))
+    for minute in range(12):
+        at = two + timedelta(minutes=1, seconds=60 * minute)
+        refund(at, "2.1.0", refused=minute % 3 == 0)
+        refund(at + timedelta(seconds=5), "2.0.3", refused=False, region="ap")
+    mara = person(SiteRole.COMMANDER, name="Mara")
+    room = opening.open_incident(
+        actor=machine(),
+        severity="SEV2",
+        title="Refund success below 95 %",
+        deployment=deployment(),
+        started_at=two,
+    )
+    clock.move_to(two + timedelta(minutes=18))
+    room = acknowledge.acknowledge(room, actor=mara)
+    rollback = contain.roll_back(room, actor=mara, reason="refunds are refused")
     moves.record("rollback", rollback.pk)
-    page = draft.begin(room, actor=actor)
-    for name in ("root_cause", "prevention", "impact"):
-        row = page.sections.filter(name=name).first()
-        edit.save_section(page, actor=actor, name=name, text="t", version=row.version if row else 0)
-    for q in ("canary", "tests", "change"):
-        edit.save_row(page, "escapes", q, actor=actor, version=1, values={"answer": "x"})
-    edit.save_row(page, "variables", "prompt", actor=actor, version=1, values={"before": "x"})
-    actions.add(page, actor=actor, text="a", kind="gate", owner=actor.user, due_on="2026-12-01")
-    rev = publish.publish(page, actor=actor)
-    assert publish.publish(page, actor=actor) == rev
-    publish.sign(rev, actor=actor, role="commander")
-    assert content_of(page)["schema"] == "lastgood.postmortem/1"
-    assert closing.close(room, actor=actor).documented_at is not None
+    refund(two + timedelta(minutes=18, seconds=40), "2.1.0", refused=True)
+    for leg in rollback.legs.filter(state="open"):
+        legs.close(leg, actor=mara, state="waived", reason="nothing is kept there")
+        moves.record("leg", leg.pk)
+    clock.move_to(two + timedelta(minutes=25))
+    triage.answer(room, actor=mara, branch="version", diagnosis="spec_gap", rollback_answer="stop_the_bleed")
+    cause = causes.add(room, actor=mara, origin="prompt_change", note="the limit had no exception")
+    causes.link_case(cause, case(incident_ref=room.ref, bad_version=rollback.from_version), actor=mara)
+    return Incident.objects.get(pk=room.pk)
+
+
+def test_the_refund_limit_is_drafted_whole(refunds: Incident) -> None:
+    mara = person(SiteRole.COMMANDER)
+    page = draft.begin(refunds, actor=mara)
+    content = content_of(page)
+    texts = {name: section["text"] for name, section in content["sections"].items()}
+    assert "2.0.3 → 2.1.0" in texts["summary"]
+    assert "runs](/i/INC-" in texts["summary"]
+    assert "Exposure: [" in texts["impact"]
+    assert "Never received the bad version: ap. Received it: eu" in texts["impact"]
+    assert "waived by Mara. nothing is kept there" in texts["resolution"]
+    assert "calls of `refund`" in texts["side_effects"]
+    assert all(content["sections"][name]["draft"] for name in ("summary", "impact", "resolution", "side_effects"))
+    moved = {row["variable"]: row["moved"] for row in content["variables"]}
+    assert len(moved) == 9
+    assert (moved["prompt"], moved["model"], moved["judge"]) == ("moved", "not_moved", "unknown")
+    assert [row["finding"] for row in content["layers"]] == ["unknown"] * 7
+    assert [row["question"] for row in content["escapes"]] == ["canary", "tests", "change", "wave"]
+    assert content["ownership"] == {
+        "made_by": "Ada",
+        "reviewed_by": "Grace",
+        "next_owner": "",
+        "path": "commit abc1234",
+    }
+    (factor,) = content["factors"]
+    assert (factor["layer"], factor["confidence"]) == ("instruction", "known")
+    assert "case `case-1`" in factor["evidence"]
+    (inference,) = content["inferences"]
+    assert inference["version_at_fault"]["label"] == "2.1.0"
+    assert '"amount": 240' in inference["saw"]
+
+
+def test_its_content_tells_times_containment_and_damage(refunds: Incident) -> None:
+    page = draft.begin(refunds, actor=person())
+    edit.save_page(
+        page,
+        actor=person(),
+        version=1,
+        values={"damage_rate_per_second": "0.5", "damage_unit": "refunds", "blast_seconds": 30},
+    )
+    content = content_of(page)
+    assert content["schema"] == SCHEMA
+    header = content["header"]
+    assert header["lags"]["to_detect"] == pytest.approx(900, abs=5)
+    assert header["lags"]["to_contain"] == pytest.approx(180, abs=5)
+    assert header["unowned_seconds"] == pytest.approx(180, abs=5)
+    assert content["bundle"]["from"]["label"] == "2.1.0"
+    assert content["bundle"]["parts"] == ["prompt"]
+    (rollback,) = content["rollbacks"]
+    assert {leg["state"] for leg in rollback["legs"]} <= {"done", "waived", "not_applicable"}
+    damage = content["damage"]
+    assert damage["latency_seconds"] == pytest.approx(40, abs=5)
+    assert damage["minimum_damage"] == pytest.approx(20, abs=3)
+    assert damage["verdict"] == record.THEATER
+    assert (damage["runs_after_decision"], damage["failed_runs_after_decision"]) == (1, 1)
+    exposure = content["impact"]["exposure"]
+    assert exposure["regions_never_reached"] == ["ap"]
+    assert exposure["tool_calls_not_undone"] == [{"tool": "refund", "calls": 8}]
+    assert [entry["digest"] for entry in content["timeline"]] == [
+        entry.digest for entry in refunds.timeline.filter(is_key=True).order_by("sequence")
+    ]
+    assert {piece["claim"] for piece in content["evidence"]} >= {"bundle", "variables.prompt", "sections.summary"}
+    assert json.loads(json.dumps(content)) == content
+
+
+def test_the_refund_limit_is_written_signed_and_closed(refunds: Incident) -> None:
+    mara = person(SiteRole.COMMANDER)
+    page = draft.begin(refunds, actor=mara)
+    for name in ("root_cause", "prevention"):
+        edit.save_section(page, actor=mara, name=name, text="The limit had no exception path.", version=0)
+    for question in ("canary", "tests", "change"):
+        values = {"answer": "Orders with an approved amount are rare.", "verdict": "lacked_exception"}
+        edit.save_row(page, "escapes", question, actor=mara, version=1, values=values)
+    actions.add(page, actor=mara, text="Add the path", kind="eval_case", owner=mara.user, due_on="2026-12-01")
+    resolve.resolve(refunds, actor=mara, resolution="2.2.0 has an exception path.", **_proof_waived(refunds, mara))
+    signed(page, mara)
+    assert closing.close(refunds, actor=mara).status in {"resolved", "closed"}
+
+
+def _proof_waived(room: Incident, actor: Any) -> dict[str, Any]:
+    for cause in room.causes.live():
+        causes.waive_proof(cause, actor=actor, reason="There is no fix to try it on yet.")
+    return {}
+
+
+def test_beginning_twice_is_beginning_once_also_for_a_token() -> None:
+    room = incident()
+    page = draft.begin(room, actor=machine("respond"))
+    assert draft.begin(room, actor=person()) == page
+    assert Postmortem.objects.count() == 1
+    assert TimelineEntry.objects.filter(source="postmortem").count() == 1
+    with pytest.raises(NotPermitted):
+        draft.begin(room, actor=person(SiteRole.VIEWER))
+
+
+def test_no_page_is_begun_for_what_was_closed_without_one() -> None:
+    room = resolved(incident())
+    closing.skip(room, actor=person(), reason="a test")
+    with pytest.raises(OperationRefused, match="Reopen it"):
+        draft.begin(room, actor=person())
+
+
+def test_an_incident_that_names_no_agent_has_a_page_too() -> None:
+    room = opening.open_incident(actor=person(), severity="SEV3", title="Odd answers", deployment=None)
+    content = content_of(draft.begin(room, actor=person()))
+    assert content["bundle"]["from"] is None
+    assert content["impact"]["runs"] is None
+    assert content["damage"]["verdict"] == "not measured"
+    assert "nobody has named yet" in content["sections"]["summary"]["text"]
+
+
+def test_publishing_does_not_change_what_is_published(refunds: Incident) -> None:
+    mara = person(SiteRole.COMMANDER)
+    page = draft.begin(refunds, actor=mara)
+    first = publish.publish(page, actor=mara)
+    publish.sign(first, actor=mara, role="commander")
+    assert publish.publish(page, actor=mara) == first
+
+
+def test_earlier_incidents_written_up_alike_are_named() -> None:
+    mara, rooms = person(), [incident(), incident()]
+    for room in rooms:
+        triage.answer(room, actor=mara, diagnosis="spec_gap")
+        page = draft.begin(room, actor=mara)
+        edit.save_row(page, "layers", "instruction", actor=mara, version=1, values={"finding": "implicated"})
+    (named,) = content_of(page)["similar"]
+    assert (named["ref"], named["layer"]) == (rooms[0].ref, "instruction")
+
+
+def test_content_takes_as_many_queries_for_a_full_page_as_for_an_empty_one(
+    refunds: Incident, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    mara = person()
+    page = draft.begin(refunds, actor=mara)
+    for number in range(10):
+        edit.add_row(page, "factors", actor=mara, values={"text": f"{number}"})
+        edit.add_row(page, "inferences", actor=mara, values={"version_at_fault": "customer-service@2.1.0"})
+        actions.add(page, actor=mara, text="Do", kind="gate", owner=mara.user)
+    content_of(page)  # the diff of two versions is kept
+    with django_assert_max_num_queries(32):
+        content_of(page)
+
+
+def test_unowned_time_is_what_lies_between_those_who_had_it(noon: datetime) -> None:
+    class Held:
+        def __init__(self, start: int, end: int | None) -> None:
+            self.at = noon + timedelta(minutes=start)
+            self.lapsed_at = noon + timedelta(minutes=end) if end is not None else None
+
+    room = Incident(opened_at=noon, resolved_at=noon + timedelta(minutes=60))
+    for held, minutes in (
+        ([], 60),
+        ([Held(5, None)], 5),
+        ([Held(5, 10), Held(51, None)], 46),
+        ([Held(5, 30), Held(10, 20), Held(40, 50)], 25),
+        ([Held(70, None)], 60),
+    ):
+        assert times.unowned_seconds(room, held) == minutes * 60  # type: ignore[arg-type]
+    assert times.unowned_seconds(Incident(opened_at=noon), []) is None
