@@ -63,6 +63,23 @@ def env_networks(name: str) -> list[IPv4Network | IPv6Network]:
         raise ImproperlyConfigured(f"{name} must be networks such as 10.20.0.0/16: {error}.") from None
 
 
+def env_command(name: str) -> list[str]:
+    """The variable ``name`` as an argument vector, split as a shell would."""
+    try:
+        return shlex.split(env_text(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} cannot be read as a command: {error}.") from None
+
+
+def env_handed_on(name: str) -> list[str]:
+    """Names of variables that a command of somebody else's may know; our own secrets are refused by name."""
+    named = env_list(name)
+    ours = {"DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "EMAIL_HOST_PASSWORD", "LASTGOOD_TOKEN"}
+    if withheld := [word for word in named if word in ours or word.startswith("SLACK_")]:
+        raise ImproperlyConfigured(f"{name} names {', '.join(withheld)}, which no such command may know.")
+    return named
+
+
 # -- where things live ---------------------------------------------------------------------------------------------
 VAR = Path(env_text("LASTGOOD_VAR", str(BASE_DIR / "var"))).expanduser().resolve()
 HOST = env_text("HOST", "127.0.0.1")
@@ -286,14 +303,9 @@ WEB_WORKERS = env_int("WEB_WORKERS", 1)
 WORKER_THREADS = env_int("WORKER_THREADS", 4)
 
 # -- evals ---------------------------------------------------------------------------------------------------------
-try:
-    EVAL_COMMAND = shlex.split(env_text("EVAL_COMMAND"))  # empty: the practice runner
-except ValueError as error:
-    raise ImproperlyConfigured(f"EVAL_COMMAND cannot be read as a command: {error}.") from None
+EVAL_COMMAND = env_command("EVAL_COMMAND")  # empty: the practice runner
 EVAL_TIME_LIMIT = env_int("EVAL_TIME_LIMIT", 900)  # seconds
-EVAL_ENV = env_list("EVAL_ENV")  # names of variables that the command is handed
-if withheld := {"DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "EMAIL_HOST_PASSWORD"} & {*EVAL_ENV}:
-    raise ImproperlyConfigured(f"EVAL_ENV names {', '.join(sorted(withheld))}, which no eval command may know.")
+EVAL_ENV = env_handed_on("EVAL_ENV")  # names of variables that the command is handed
 
 # -- doors ---------------------------------------------------------------------------------------------------------
 INTAKE_MAX_BYTES = env_int("INTAKE_MAX_BYTES", 5 * 1024 * 1024)

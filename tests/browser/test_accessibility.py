@@ -24,6 +24,7 @@ PAGES = [
     "/bundles/",
     "/bundles/refunds/",
     "/bundles/refunds/2.0.0/",
+    "/bundles/refunds/evals/",
     "/bundles/refunds/diff/1.0.0..2.0.0/",
     "/fleet/",
     "/oncall/",

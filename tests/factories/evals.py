@@ -7,7 +7,7 @@ from xml.sax.saxutils import quoteattr
 
 from accounts.models import SiteRole
 from rollouts.models import BundleVersion, EvalRun, RegressionCase
-from rollouts.operations import cases, eval_runs
+from rollouts.operations import cases, eval_runs, eval_work
 from tests.factories.accounts import person
 from tests.factories.rollouts import KEY, deployment
 
@@ -38,3 +38,15 @@ def junit(**outcomes: str) -> bytes:
 def filed(version: BundleVersion, **outcomes: str) -> EvalRun:
     """A finished run of ``version``, by the JUnit file of ``outcomes``."""
     return eval_runs.upload_junit(version, actor=person(SiteRole.RESPONDER), body=junit(**outcomes))
+
+
+def asked(made: BundleVersion, **given: Any) -> EvalRun:
+    """A run that waits for a worker."""
+    return eval_runs.request_run(made, actor=person(SiteRole.RESPONDER), **given)
+
+
+def executed() -> EvalRun:
+    """The run that waited longest, run to its end by its command."""
+    run = eval_work.execute_due()
+    assert run is not None
+    return run

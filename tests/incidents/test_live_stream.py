@@ -11,6 +11,7 @@ from django.test import AsyncClient
 
 from incidents.operations.timeline import CHANNEL
 from incidents.views import live
+from rollouts.operations.eval_runs import CHANNEL as RUNS
 from tests.browsers import Browser
 
 
@@ -55,6 +56,27 @@ def test_a_room_hears_its_own_regions_once_and_others_as_incidents() -> None:
     assert own.count("event: timeline\n") == 1
     assert {"event: header", "event: legs", "event: incidents"} <= set(own.split("\n"))
     assert "timeline" not in others
+
+
+@pytest.mark.django_db
+def test_the_page_of_a_run_and_the_room_it_is_for_hear_that_it_moved_on() -> None:
+    async def story() -> tuple[str, str, str]:
+        streams = [live.stream(live.Mailbox(scope)) for scope in ("run-12", "INC-7", "run-1")]
+        for stream in streams:
+            await anext(stream)
+        await listening(live.switchboard())
+        async with await psycopg.AsyncConnection.connect(**live.parameters(), autocommit=True) as connection:
+            await connection.execute("SELECT pg_notify(%s, %s)", [RUNS, "12 INC-7"])
+        await notify("INC-8 timeline")
+        heard = await until(streams[0], "runs"), await until(streams[1], "runs"), await until(streams[2], "incidents")
+        for stream in streams:
+            await stream.aclose()
+        return heard
+
+    of_run, of_room, of_another = asyncio.run(story())
+    assert "event: runs" in of_run
+    assert "event: runs" in of_room
+    assert "event: runs" not in of_another
 
 
 @pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from tests.processes import ROOT
 from workbench.broker import conninfo
-from workbench.settings import env_bool, env_int, env_list, env_networks, parse_database_url
+from workbench.settings import env_bool, env_command, env_handed_on, env_int, env_list, env_networks, parse_database_url
 
 
 def test_a_database_url_is_taken_apart() -> None:
@@ -62,6 +62,23 @@ def test_networks_are_read_and_wrong_ones_refused(monkeypatch: pytest.MonkeyPatc
 def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VALUE", "")
     assert (env_int("VALUE", 7), env_bool("VALUE", True), env_list("VALUE", "a, b,")) == (7, True, ["a", "b"])
+
+
+def test_a_command_is_split_as_a_shell_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVAL_COMMAND", "promptfoo 'my config' --json")
+    assert env_command("EVAL_COMMAND") == ["promptfoo", "my config", "--json"]
+    monkeypatch.setenv("EVAL_COMMAND", "promptfoo 'my")
+    with pytest.raises(ImproperlyConfigured, match="EVAL_COMMAND cannot be read"):
+        env_command("EVAL_COMMAND")
+
+
+@pytest.mark.parametrize("secret", ["DATABASE_URL", "SECRET_KEY", "SLACK_BOT_TOKEN", "EMAIL_HOST_PASSWORD"])
+def test_no_secret_of_ours_is_handed_on(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv("EVAL_ENV", f"OPENAI_API_KEY, {secret}")
+    with pytest.raises(ImproperlyConfigured, match=f"EVAL_ENV names {secret}"):
+        env_handed_on("EVAL_ENV")
+    monkeypatch.setenv("EVAL_ENV", "OPENAI_API_KEY")
+    assert env_handed_on("EVAL_ENV") == ["OPENAI_API_KEY"]
 
 
 def test_the_broker_s_connection_string_is_the_database_s_without_django_s_pool() -> None:

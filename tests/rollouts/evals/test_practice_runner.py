@@ -1,0 +1,89 @@
+"""The built-in runner really judges: it plays the practice agents under the bundle it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from accounts.models import SiteRole
+from rollouts.models import BundleVersion
+from rollouts.operations import eval_runs
+from rollouts.operations.push import push
+from rollouts.practice.bundles import BAD, FIX, GOOD, KEY, VERSIONS
+from rollouts.practice.scenarios import schema_contract
+from tests.factories.accounts import person
+from tests.factories.evals import asked, case, executed
+from tests.factories.rollouts import version
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def practice(db: None) -> dict[str, BundleVersion]:
+    return {body["label"]: push(KEY, body, actor=person(SiteRole.APPROVER))[0] for body in VERSIONS.values()}
+
+
+def test_the_practice_runner_judges_the_bad_version_and_the_fix(practice: dict[str, BundleVersion]) -> None:
+    approved = case("approved", inputs={"amount": 480, "approved": 480}, bad_version=practice[BAD], repeats=3)
+    for label in (BAD, FIX):
+        asked(practice[label])
+        executed()
+    proof = eval_runs.proof(approved, practice[BAD], practice[FIX])
+    assert (str(proof.failed_on_bad), str(proof.passed_on_fix), proof.is_proven) == ("3 of 3", "3 of 3", True)
+    assert eval_runs.proof(approved, practice[GOOD], None).failed_on_bad.n == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome"),
+    [
+        ({}, "pass"),
+        ({"inputs": "I want $480 back for my lamp"}, "pass"),
+        ({"inputs": {"gen_ai.tool.call.arguments": '{"order_id": "HH-1", "amount": 480}'}}, "pass"),
+        ({"inputs": {"refund.amount": 501}}, "fail"),
+        ({"inputs": {"text": "Where is my table?"}}, "error"),
+        (
+            {"check_kind": "json_schema", "check_body": {"properties": {"tool_call": {"type": "object"}}}},
+            "pass",
+        ),
+        ({"check_kind": "json_schema", "check_body": {"required": ["apology"]}}, "fail"),
+        ({"check_kind": "rubric", "check_body": {"text": "Is it kind?"}}, "error"),
+        ({"check_body": {"path": "tool_call.arguments.amount", "operator": "at_most", "value": 479}}, "fail"),
+    ],
+)
+def test_the_practice_runner_applies_each_kind_of_check(
+    practice: dict[str, BundleVersion], given: dict[str, Any], outcome: str
+) -> None:
+    case("refund", **given)
+    asked(practice[GOOD])
+    run = executed()
+    assert run.results.get().outcome == outcome, run.results.get().output
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outcomes"),
+    [
+        ({"message": "due"}, ("pass", "fail")),
+        ({"gen_ai.tool.call.arguments": '{"due": "end of next week", "quantity": 1}'}, ("pass", "fail")),
+        ({"message": "priority"}, ("pass", "pass")),
+    ],
+)
+def test_the_practice_runner_files_work_orders(inputs: dict[str, str], outcomes: tuple[str, str]) -> None:
+    versions = schema_contract.SCENARIO.versions
+    made = [push("forge.system", dict(versions[label]), actor=person())[0] for label in ("1.3.2", "1.4.0")]
+    day = {"path": "tool_call.arguments.due", "operator": "matches", "value": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+    case("due", bundle="forge.system", inputs=inputs, check_body=day)
+    found = []
+    for each in made:
+        asked(each)
+        found.append(executed().results.get().outcome)
+    assert tuple(found) == outcomes
+
+
+def test_the_practice_runner_owns_that_it_cannot_play_other_agents() -> None:
+    other = version("anvil")
+    case("tone", bundle="anvil")
+    asked(other)
+    run = executed()
+    assert run.state == "error"
+    assert "set EVAL_COMMAND to run anvil." in run.results.get().output
