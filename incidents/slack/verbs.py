@@ -69,7 +69,7 @@ VERBS: dict[str, Verb] = {
         whole=False,
     ),
     "sev": Verb(acting.sev, "sev [ref] <1-4> [why]", "incidents:severity", "api:set_severity"),
-    "role": Verb(acting.role, "role [ref] <duty> [@person]", "incidents:duty", "api:assign_duty", person=True),
+    "role": Verb(acting.role, "role [ref] <duty> [@person]", "incidents:duty", "api:assign_duty"),
     "legs": Verb(telling.legs, "legs [ref]", "incidents:step", "api:get_rollback"),
     "resolve": Verb(
         acting.resolve, "resolve [ref]", "incidents:resolve", "api:resolve_incident", person=True, dialog=True

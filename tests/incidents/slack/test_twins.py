@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.urls import get_resolver
 
-from accounts.permissions import Permission, needed_for
+from accounts.permissions import GRANTS, needed_for
 from incidents.slack import doors
 from incidents.slack.verbs import VERBS
 from tests.test_architecture import ROOT, patterns
@@ -67,6 +67,13 @@ def test_the_page_about_slack_names_every_command_and_asks_for_every_scope() -> 
     assert "- reaction_added\n" in page
 
 
-def test_what_only_people_may_do_has_no_token_scope() -> None:
-    assert needed_for("slack:ack") == Permission.ACKNOWLEDGE
-    assert needed_for("slack:resolve") == Permission.COMMAND
+@pytest.mark.parametrize("name", [name for name, verb in VERBS.items() if verb.person])
+def test_what_only_people_may_do_no_token_may(name: str) -> None:
+    needed = needed_for(f"slack:{name}")
+    assert needed is not None
+    assert not GRANTS[needed][1]
+
+
+def test_acknowledging_and_resolving_are_for_people() -> None:
+    assert VERBS["ack"].person
+    assert VERBS["resolve"].person
