@@ -118,7 +118,7 @@ def _comes(answer: Answer, signals: tuple[AlertSignal, ...]) -> list[Come]:
                 str(alert.deployment or "") if alert else "",
                 incident.ref if incident and not opened else "",
                 alert.grouped_by if alert else said.get("rule", ""),
-                {name: value for name, value in incident.header.items() if value is not None} if incident else {},
+                ({"reference": signal.names.raw} if signal.names.raw else {}) | dict(signal.header),
                 tuple(wakes.get(incident.ref, ())) if incident else (),
             )
         )
