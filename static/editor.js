@@ -25,13 +25,14 @@
     }
     return states.get(form);
   }
+  const address = (form) => form.getAttribute("action"); // a field may be called action
   const unit = (form) => form.closest("[data-unit]");
   const all = () => $$("form[data-saves]", editor);
   const unsaved = (form) => said(form) !== of(form).stands;
   const word = (form, text, bad = false) => { const line = $("[data-state]", form); if (line) { line.textContent = text; line.classList.toggle("warn-text", bad); } };
 
   // -- the copy in this browser, until the server has it ----------------------------------------------------------
-  const key = (form) => `${editor.dataset.keep}:${form.getAttribute("action")}`;
+  const key = (form) => `${editor.dataset.keep}:${address(form)}`;
   const store = (act) => { try { return act(localStorage); } catch { return null; } };
   const keep = (form) => store((s) => s.setItem(key(form), JSON.stringify({ fields: JSON.parse(said(form)), base: of(form).base, at: now() })));
   const forget = (form) => store((s) => s.removeItem(key(form)));
@@ -79,7 +80,7 @@
     const sent = said(form);
     word(form, "Saving …");
     let answer;
-    try { answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: part, keepalive: sent.length < 30000 }); } catch { answer = null; }
+    try { answer = await fetch(address(form), { method: "POST", body: new FormData(form), headers: part, keepalive: sent.length < 30000 }); } catch { answer = null; }
     if (answer?.redirected) { location.reload(); return false; }
     if (answer?.ok) {
       const told = await answer.json();
@@ -138,7 +139,7 @@
   }
   const checked = (form) => $$("[data-draft-chip]", unit(form)).forEach((mark) => mark.remove());
   async function check(form, submitter) {
-    const answer = await fetch(form.action, { method: "POST", body: new FormData(form, submitter), headers: part }).catch(() => null);
+    const answer = await fetch(address(form), { method: "POST", body: new FormData(form, submitter), headers: part }).catch(() => null);
     if (!answer?.ok) return tell("toast", "Not saved. Nothing changed.");
     form.elements.version.value = of(form).base = (await answer.json()).version;
     checked(form); word(form, `Checked ${clock(now())}`); $("textarea", form).focus(); soon();
@@ -148,7 +149,7 @@
     if (main && main !== form && form.elements.version) form.elements.version.value = main.elements.version.value;
     const data = new FormData(form, submitter);
     let answer;
-    try { answer = await fetch(submitter?.formAction && submitter.hasAttribute("formaction") ? submitter.formAction : form.action, { method: "POST", body: data, headers: part }); } catch { return tell("toast", "Not saved. Nothing changed."); }
+    try { answer = await fetch(address(form), { method: "POST", body: data, headers: part }); } catch { return tell("toast", "Not saved. Nothing changed."); }
     const text = await answer.text();
     if (answer.status === 409 && submitter?.value === "merge") return place(form, text, "focus");
     if (!answer.ok) { const said_ = answer.headers.get("X-Sentence"); return tell("toast", said_ ? decodeURIComponent(said_) : "Refused. Nothing changed."); }
@@ -189,7 +190,7 @@
     if (turn) flip(turn.closest("[data-unit]"));
   });
   editor.addEventListener("input", (e) => { const form = e.target.closest?.("form[data-saves]"); if (form) { look(e.target); touched(form); } });
-  editor.addEventListener("focusout", (e) => { const form = e.target.closest?.("form[data-saves]"); if (form && unsaved(form)) save(form); });
+  editor.addEventListener("focusout", (e) => { const form = e.target.closest?.("form[data-saves]"); if (form && unsaved(form)) save(form); else if (form) setTimeout(fresh, 300); });
 
   // -- Markdown: buttons that insert, a preview that the server draws ------------------------------------------------
   function insert(box, { insert: sign, line }) {

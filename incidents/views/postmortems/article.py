@@ -62,8 +62,15 @@ def article(content: dict[str, Any]) -> dict[str, Any]:
             for row in content["inferences"]
         ],
         "owners": [(word, content["ownership"].get(name) or "") for name, word in OWNERS],
-        "evidence": [
-            piece | {"url": f"/i/{ref}/{piece['url']}" if (piece["url"] or "").startswith("runs/") else piece["url"]}
-            for piece in content["evidence"]
-        ],
+        "evidence": list(
+            {
+                (piece["kind"], piece["text"], piece["url"]): piece | {"url": led_from(ref, piece["url"] or "")}
+                for piece in content["evidence"]
+            }.values()
+        ),
     }
+
+
+def led_from(ref: str, address: str) -> str:
+    """Where a piece of evidence leads; runs are named below their incident."""
+    return f"/i/{ref}/{address}" if address.startswith("runs/") else address
