@@ -58,7 +58,7 @@ class CaseForm(forms.Form):
     )
     expected = JsonText(required=False, rows=4, label="What is expected", help_text="JSON; for people to compare with.")
     check_kind = forms.ChoiceField(choices=Check.choices, label="How to tell", widget=forms.RadioSelect)
-    path = forms.CharField(
+    pointer = forms.CharField(
         required=False, max_length=500, label="Path", help_text="Into the output, dotted: error, tool_calls.0.name."
     )
     operator = forms.ChoiceField(
@@ -102,7 +102,7 @@ class CaseForm(forms.Form):
             return data["schema"]
         if data["check_kind"] == Check.RUBRIC:
             return {"text": data["rubric"].strip()}
-        body = {"path": data["path"].strip(), "operator": data["operator"]}
+        body = {"path": data["pointer"].strip(), "operator": data["operator"]}
         return body if data["operator"] in WITHOUT_VALUE else body | {"value": data["value"]}
 
 
@@ -123,7 +123,7 @@ def initial(
     if check_kind == Check.RUBRIC:
         return shown | {"rubric": check_body.get("text", "")}
     value = check_body.get("value")
-    said = {"path": check_body.get("path", ""), "operator": check_body.get("operator", "")}
+    said = {"pointer": check_body.get("path", ""), "operator": check_body.get("operator", "")}
     return shown | said | {"value": value if isinstance(value, str) else written(value)}
 
 

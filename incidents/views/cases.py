@@ -83,11 +83,7 @@ def new(request: ActorRequest, ref: str) -> HttpResponse:
 def case(request: ActorRequest, ref: str, pk: int) -> HttpResponse:
     """One case, what its tries said, and the form that makes it better."""
     incident = get_room(request.actor, ref)
-    found = get_object_or_404(
-        RegressionCase.objects.select_related("eval_set__bundle", "bad_version", "replaced_by", "replaces", "user"),
-        pk=pk,
-        eval_set__bundle=incident.deployment.bundle_id if incident.deployment else None,
-    )
+    found = read(incident, pk)
     known = initial(
         title=found.title,
         inputs=found.inputs,
@@ -109,6 +105,7 @@ def case(request: ActorRequest, ref: str, pk: int) -> HttpResponse:
                     return forbidden(request, str(refusal))
                 form.add_error(None, str(refusal))
                 status = refusal.status
+                found = read(incident, pk)  # the attempt left its mark on the object
             else:
                 return HttpResponseRedirect(page_of(incident, better))
     tries = EvalResult.objects.filter(case=found).select_related("run__version").defer("run__raw", "run__version__body")
@@ -121,6 +118,15 @@ def case(request: ActorRequest, ref: str, pk: int) -> HttpResponse:
         **errors_first(form),
     }
     return show(request, "incidents/case.html", context, status=status)
+
+
+def read(incident: Incident, pk: int) -> RegressionCase:
+    """The case ``pk`` of the incident's agent."""
+    return get_object_or_404(
+        RegressionCase.objects.select_related("eval_set__bundle", "bad_version", "replaced_by", "replaces", "user"),
+        pk=pk,
+        eval_set__bundle=incident.deployment.bundle_id if incident.deployment else None,
+    )
 
 
 def drafted(request: ActorRequest, incident: Incident) -> tuple[dict[str, Any], list[str], Any, Any]:
