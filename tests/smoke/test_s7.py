@@ -223,16 +223,25 @@ def finish(story: Story, visitor: Visitor, ref: str) -> None:
     for kind in re.findall(rf'action="/i/{ref}/legs/([a-z_]+)/"', visitor.page):
         if visitor.offers(f"/i/{ref}/legs/{kind}/"):
             visitor.press(f"/i/{ref}/legs/{kind}/", verb="waive", reason="A simulated fleet keeps none.")
-    visitor.open(f"/i/{ref}/resolve/")
-    visitor.press(
-        f"/i/{ref}/resolve/close/",
-        origin="prompt_change",
-        no_case_reason="The case follows with 2.2.0.",
-        resolution="Rolled back to 2.0.3; 200 refused refunds went through.",
-    )
+    prove(story, visitor, ref)
+    visitor.press(f"/i/{ref}/resolve/close/", resolution="Rolled back to 2.0.3; 200 refused refunds went through.")
     assert story.incidents()[0]["status"] == "resolved"
     write(visitor, f"/i/{ref}/postmortem/")
     assert (story.incidents()[0]["step"], story.incidents()[0]["status"]) == ("closed", "closed")
+
+
+def prove(story: Story, visitor: Visitor, ref: str) -> None:
+    """The cause, a case from a refused refund in one press, seen failing on 2.1.0 and passing on 2.0.3."""
+    visitor.open(f"/i/{ref}/resolve/?evidence=1")
+    visitor.press(f"/i/{ref}/causes/", origin="prompt_change", confidence="known")
+    visitor.open(f"/i/{ref}/resolve/?evidence=1")
+    failed = re.search(rf'action="(/i/{ref}/cases/from/[^"]+)"', visitor.page)
+    assert failed, visitor.words
+    assert "The case is made." in visitor.press(failed[1])
+    for on, seen in (("bad", "Failed 1 of 1 2.1.0"), ("fix", "Passed 1 of 1 2.0.3")):
+        visitor.open(f"/i/{ref}/resolve/")
+        visitor.press(f"/i/{ref}/evals/", on=on)
+        story.workbench.eventually(lambda seen=seen: seen in visitor.open(f"/i/{ref}/resolve/"), 60)  # type: ignore[misc]
 
 
 def write(visitor: Visitor, path: str) -> None:
