@@ -15,6 +15,7 @@ from incidents.models import ActionItem, EscapeAnswer, PostmortemRevision, Postm
 from incidents.operations.postmortems import ready
 from incidents.operations.postmortems.content import content_of
 from incidents.views.postmortems import article, units
+from incidents.views.postmortems.checking import Remark, anchor_of, checked
 from incidents.views.postmortems.loading import Loaded, load
 from incidents.views.postmortems.units import KINDS, Unit, address
 from incidents.views.visit import Visit
@@ -254,7 +255,7 @@ def status(visit: Visit, found: Loaded, pieces: dict[str, list[Unit]], *, whole:
     remarks = [Remark(anchor_of(each.where, pieces), each) for each in lint.findings(said)]
     for unit in context["units"]:
         unit.findings = [remark for remark in remarks if remark.anchor == unit.id]
-    checks = checked(visit, found, said, remarks)
+    checks = checked(visit.incident, found, said, remarks)
     missing = [each for each in checks if not each.done]
     words = f"Ready {len(checks) - len(missing)}/{len(checks)}"
     stale = any(each.about == "publish" for each in missing)
@@ -275,54 +276,6 @@ def record(visit: Visit) -> dict[str, Any]:
     """What the record knows, for its own region."""
     found = loaded(visit)
     return article.article(content(visit, found)) if found is not None else {}
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A finding with the place of the page it stands at."""
-
-    anchor: str
-    finding: lint.Finding
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that closing needs: whether it is there, and where to do it."""
-
-    done: bool
-    text: str
-    anchor: str
-    about: str = ""
-
-
-def checked(visit: Visit, found: Loaded, said: dict[str, Any], remarks: list[Remark]) -> list[Check]:
-    """Everything that closing needs, done or not, in the order of the page."""
-    orders = ready.unmet(visit.incident, found.postmortem, said)
-    places = {remark.finding.sentence: remark.anchor for remark in remarks}
-    checks = []
-    for name, order in ready.REQUIRED_TEXTS.items():
-        checks.append(Check(order not in orders, order, units.section_id(name)))
-    for question in EscapeAnswer.OWED if said["rollbacks"] else ():
-        order = f"Answer: {question.label}"
-        checks.append(Check(order not in orders, order, units.row_id("escapes", question)))
-    checks += [Check(False, order, places[order]) for order in orders if order in places]
-    known = {check.text for check in checks}
-    rest = [order for order in orders if order not in known]
-    published = newest(found) is not None and not any(order.startswith("Publish") for order in rest)
-    checks.append(Check(published, "Publish the page.", "sign", "publish"))
-    left = [order for order in rest if not order.startswith("Publish")]
-    checks += [Check(False, order, "sign", "rest") for order in left]
-    return checks
-
-
-def anchor_of(where: str, pieces: dict[str, list[Unit]]) -> str:
-    """The id of the element that a finding is about: ``actions.2`` is the second action."""
-    kind, _, name = where.partition(".")
-    if kind == "sections":
-        return units.section_id(name)
-    if name.isdigit() and kind in pieces and 0 < int(name) <= len(pieces[kind]):
-        return pieces[kind][int(name) - 1].id
-    return units.row_id(kind, name) if name and kind != "ownership" else kind
 
 
 def tab_of(part: Any) -> tuple[str, str]:
