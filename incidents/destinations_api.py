@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 from pydantic import Field
 
 from accounts.errors import NotFound
-from accounts.json_api import Cursor, Limit, Strict, Text, actor_of, page
+from accounts.json_api import NO_STORE, Cursor, Limit, Strict, Text, actor_of, page
 from accounts.models import Team
 from incidents.answers import Answer, moment
 from incidents.models import Destination
@@ -60,13 +60,14 @@ def list_destinations(request: HttpRequest, cursor: Cursor = None, limit: Limit 
 
 
 @router.post("/destinations", response={201: Answer}, url_name="add_destination")
-def add_destination(request: HttpRequest, body: DestinationIn) -> Status[Answer]:
+def add_destination(request: HttpRequest, response: HttpResponse, body: DestinationIn) -> Status[Answer]:
     """Add a destination; of a webhook the answer holds its signing `secret`, this once."""
     team = None
     if body.team is not None and (team := Team.objects.filter(slug=body.team).first()) is None:
         raise NotFound(f"There is no team called {body.team}.")
     said = body.model_dump(exclude={"team"})
     made, secret = places.create(actor=actor_of(request), team=team, **said)
+    response["Cache-Control"] = NO_STORE
     return Status(201, answer(made) | ({"secret": secret} if secret else {}))
 
 

@@ -6,15 +6,16 @@ import logging
 import re
 from typing import Any
 
-#: Every secret we make begins alike (accounts.secrets.new_secret), whether it stands in a path, a body or a value.
-SECRET = re.compile(r"\b(lg[a-z]_)[A-Za-z0-9_-]{20,}")
+#: Every secret we make begins alike (accounts.secrets.new_secret; whsec_: what signs webhooks), whether it stands in a
+#: path, a body or a value.
+SECRET = re.compile(r"\b(?:(?P<ours>lg[a-z]_)[A-Za-z0-9_-]{20,}|(?P<hook>whsec_)[A-Za-z0-9+/=]{20,})")
 
 
 class Discreet(logging.Formatter):
     """Leaves of a secret only what kind it is, also in tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return SECRET.sub(r"\1…", super().format(record))
+        return SECRET.sub(lambda found: f"{found['ours'] or found['hook']}…", super().format(record))
 
 
 #: Django's own configuration is silent about failed pages unless DEBUG is on or mail is set up. What callers got

@@ -32,6 +32,7 @@ PAGES = [
     "/settings/people/",
     "/settings/tokens/",
     "/settings/integrations/",
+    "/settings/notifications/",
     "/receipts/",
     "/settings/people/1/?roles=viewer",
     "/settings/integrations/1/",

@@ -164,6 +164,7 @@ def test_the_api_adds_lists_tests_and_disables(ada: Caller, hook: hooks.Hook) ->
     Team.objects.create(slug="pay", name="Payments")
     answer = ada.post(API, HOOK | {"address": hook.url, "events": ["resolved"], "team": "pay"})
     assert answer.status_code == 201
+    assert answer["Cache-Control"] == "no-store"
     made = answer.json()
     secret = made.pop("secret")
     assert made == {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import logging
 import subprocess
 import sys
 
 from accounts.secrets import new_secret
+from workbench.logs import Discreet
 
 PROGRAM = """
 import logging, sys
@@ -43,3 +46,9 @@ def test_failures_are_written_with_their_traceback_and_without_secrets() -> None
         assert secret[10:30] not in said
         if prefix == "lgt":
             assert "Traceback" in said
+
+
+def test_the_secret_of_a_webhook_is_left_out_too() -> None:
+    secret = "whsec_" + base64.b64encode(b"/" * 16 + b"\xff" * 16).decode()
+    said = Discreet().format(logging.makeLogRecord({"msg": f"signed with {secret}, sent"}))
+    assert said == "signed with whsec_…, sent"
