@@ -32,7 +32,7 @@ def test_the_version_at_fault_and_the_one_gone_back_to_show_it_once_published(
     for label, part in (("1.1.0", "at fault"), ("1.0.0", "gone back to")):
         with django_assert_max_num_queries(20):
             shown = text(browser.get(f"{at}{label}/"))
-        assert shown.count(f"{room.ref} Refunds &lt;b&gt;twice") == 1
+        assert shown.count("Refunds &lt;b&gt;twice") == 1
         assert f"{part} · revision 2" in shown
         assert f"/i/{room.ref}/postmortem/revisions/2/" in shown
     assert "Postmortems" not in text(browser.get(f"{at}1.2.0/"))
