@@ -26,5 +26,9 @@ LOGGING: dict[str, Any] = {
     "formatters": {"discreet": {"()": Discreet, "format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "discreet"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"django": {"handlers": [], "level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django": {"handlers": [], "level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "slack_sdk": {"level": "CRITICAL"},  # its failures are exceptions, told where they are caught
+    },
 }

@@ -56,6 +56,15 @@ class Reply:
     view: Mapping[str, Any] | None = None
 
 
+def readable(kind: str, payload: Mapping[str, Any]) -> bool:
+    """Whether a request has the members that Slack's have."""
+    try:
+        read(kind, payload)
+    except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
+        return False
+    return True
+
+
 def read(kind: str, payload: Mapping[str, Any]) -> Asked:
     """What a stored request asks."""
     team, user, body = payload["team"], payload["user"], payload["body"]

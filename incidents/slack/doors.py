@@ -23,7 +23,7 @@ from incidents.intake.door import Gone, Refused, read_body, respond
 from incidents.models import SlackDelivery
 from incidents.notifications import hint
 from incidents.operations import slack_delivery
-from incidents.slack import envelope, signature, work
+from incidents.slack import asking, envelope, signature, work
 from incidents.slack.envelope import Envelope, Unreadable
 
 Scope = MutableMapping[str, Any]
@@ -124,7 +124,10 @@ def opened(kind: str, headers: Mapping[str, str], body: bytes) -> Envelope | dic
     said = envelope.of_json(body) if kind == SlackDelivery.Kind.EVENT else envelope.of_form(kind, body)
     if said.get("type") == "url_verification":
         return {"challenge": str(said.get("challenge", ""))[:1000]}
-    return None if said.get("ssl_check") else envelope.sealed(kind, said)
+    sealed = None if said.get("ssl_check") else envelope.sealed(kind, said)
+    if sealed is not None and not asking.readable(sealed.kind, sealed.payload):
+        raise Unreadable("This lacks what a request of Slack's has.")
+    return sealed
 
 
 async def stored(sealed: Envelope) -> None:

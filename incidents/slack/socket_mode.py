@@ -20,7 +20,7 @@ from slack_sdk.web import WebClient
 
 from incidents.models import SlackDelivery
 from incidents.notifications.slack import TIMEOUT
-from incidents.slack import doors, envelope
+from incidents.slack import asking, doors, envelope
 
 KINDS = {
     "slash_commands": SlackDelivery.Kind.COMMAND,
@@ -58,7 +58,7 @@ def take(client: BaseSocketModeClient, request: SocketModeRequest) -> None:
     kind = KINDS.get(request.type)
     try:
         sealed = envelope.sealed(kind, request.payload) if kind is not None else None
-        if sealed is not None:
+        if sealed is not None and asking.readable(sealed.kind, sealed.payload):
             doors.keep([sealed])
     except envelope.Unreadable as error:
         logger.warning("an envelope of Slack's was not readable: %s", error)

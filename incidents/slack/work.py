@@ -68,8 +68,9 @@ def _work(row: SlackDelivery, at: datetime) -> None:
     if _waits(row, at):
         SlackDelivery.objects.filter(pk=row.pk).update(due_at=at + TURN, claimed_until=None, attempts=F("attempts") - 1)
         return
-    asked = asking.read(row.kind, row.payload)
+    asked = None
     try:
+        asked = asking.read(row.kind, row.payload)
         reply = Reply(row.outcome) if row.outcome else _do(row, asked)
         _answer(asked, reply)
     except SlackRefused as refusal:
@@ -83,7 +84,7 @@ def _work(row: SlackDelivery, at: datetime) -> None:
     except Exception as error:  # one request that cannot be worked must not keep the others waiting
         logger.exception("%s could not be worked", row)
         row.fail(f"{type(error).__name__}: {error}", at=at, give_up_after=3)
-        if row.given_up_at is not None:
+        if row.given_up_at is not None and asked is not None:
             _sorry(asked)
     else:
         row.finish(at=at)
@@ -171,8 +172,13 @@ def _answer(asked: Asked, reply: Reply) -> None:
             if refusal.retry_after is not None:
                 raise  # else the URL has lived its thirty minutes
     if reply.to_channel and asked.channel:
-        transport.post(asked.channel, text, shown)
-    elif asked.channel:
+        try:
+            transport.post(asked.channel, text, shown)
+            return
+        except SlackRefused as refusal:
+            if refusal.retry_after is not None:
+                raise  # else we are not in that channel
+    if asked.channel:
         transport.whisper(asked.channel, asked.user, text, shown)
     else:
         transport.post(asked.user, text, shown)

@@ -133,6 +133,16 @@ BAD = {
     "not UTF-8": ("/slack/events", b'{"a": "\xc3("}'),
     "nobody": ("/slack/commands", b"text=ack&trigger_id=1"),
     "no name of its own": ("/slack/commands", b"text=ack&user_id=U1"),
+    "actions that are none": (
+        "/slack/interactions",
+        urlencode({"payload": '{"type":"block_actions","user":{"id":"U1"},"trigger_id":"1","actions":["x"]}'}).encode(),
+    ),
+    "a dialog that kept nonsense": (
+        "/slack/interactions",
+        urlencode(
+            {"payload": '{"type":"view_submission","user":{"id":"U1"},"view":{"id":"V1","private_metadata":"["}}'}
+        ).encode(),
+    ),
     "a user that is a list": ("/slack/interactions", urlencode({"payload": '{"type":"shortcut","user":[]}'}).encode()),
 }
 

@@ -11,10 +11,11 @@ from incidents.models import Acknowledgement, Incident, Responder, SlackCard, Sl
 from incidents.operations import contain
 from incidents.slack import work
 from rollouts.models import Rollback, Stop
+from tests.clock import MovableClock
 from tests.factories.accounts import person
 from tests.factories.incidents import incident, last, on_call, someone
 from tests.factories.rollouts import deployment, running
-from tests.fake_slack import CHANNEL, Call, FakeSlack
+from tests.fake_slack import CHANNEL, TEAM, Call, FakeSlack
 from tests.slack_requests import command, keep, linked, press, say, submit
 
 pytestmark = pytest.mark.django_db
@@ -319,6 +320,35 @@ def test_an_answer_slack_will_not_take_is_not_sent_for_ever(slack: FakeSlack, ro
     slack.fail("chat.postEphemeral", error="is_archived")
     say(command(slack, "note seen"))
     assert SlackDelivery.objects.get().done_at is not None
+
+
+def test_from_a_channel_we_are_not_in_the_answer_comes_as_a_direct_message(slack: FakeSlack, mara: User) -> None:
+    say(command(slack, "declare", channel="C0PRIVATE"))
+    view = slack.of("views.open")[0].body["view"]
+    say(submit(view, {"title": "Refunds fail", "severity": "SEV3"}))
+    direct = [call for call in slack.of("chat.postMessage") if call.body["channel"] == "U0MARA"]
+    assert "declared" in direct[0].text
+
+
+def test_what_cannot_be_worked_is_set_aside_and_keeps_nobody_waiting(
+    slack: FakeSlack, room: Incident, clock: MovableClock
+) -> None:
+    SlackDelivery.objects.create(
+        key="broken",
+        kind="interaction",
+        payload={
+            "team": TEAM,
+            "user": "U0MARA",
+            "body": {"type": "view_submission", "view": {"private_metadata": "["}},
+        },
+        received_at=room.opened_at,
+        due_at=room.opened_at,
+    )
+    for _ in range(4):
+        say(command(slack, "note others go on"))
+        clock.advance(minutes=1)
+    assert SlackDelivery.objects.get(key="broken").given_up_at is not None
+    assert TimelineEntry.objects.filter(kind="note").count() == 4
 
 
 # -- who -------------------------------------------------------------------------------------------------------------
