@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.slack_websocket import Socket
 
-TEAM, BOT, CHANNEL = "T0TEAM", "U0LASTGOOD", "C0INCIDENTS"
+TEAM, BOT, CHANNEL, ELSEWHERE = "T0TEAM", "U0LASTGOOD", "C0INCIDENTS", "C0ELSEWHERE"
 TOKEN, SECRET, APP_TOKEN = "xoxb-test", "8f742231b10e8888abcd99yyyzzz85a5", "xapp-test"
 #: Seconds that a trigger opens a view.
 TRIGGER_SECONDS = 3.0
@@ -99,6 +99,12 @@ class FakeSlack:
     def of(self, *methods: str) -> list[Call]:
         """The calls of these methods, in order; ``response`` for response URLs."""
         return [call for call in list(self.calls) if call.method in methods]
+
+    def whispered(self) -> Call:
+        """What one person alone was told last."""
+        found = self.of("response", "chat.postEphemeral")[-1]
+        assert found.body.get("response_type", "ephemeral") == "ephemeral"
+        return found
 
     def root(self, channel: str = CHANNEL) -> list[dict[str, Any]]:
         """The messages of a channel that are in no thread."""

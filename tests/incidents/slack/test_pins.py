@@ -11,18 +11,10 @@ from accounts.models import SiteRole, User
 from incidents.models import Incident, SlackCard, TimelineEntry
 from tests.factories.incidents import incident, last, someone
 from tests.factories.rollouts import deployment
-from tests.fake_slack import FakeSlack
+from tests.fake_slack import ELSEWHERE, FakeSlack
 from tests.slack_requests import keep, linked, pinned, press, say, shortcut
 
 pytestmark = pytest.mark.django_db
-ELSEWHERE = "C0ELSEWHERE"
-
-
-@pytest.fixture
-def mara(slack: FakeSlack) -> User:
-    slack.channels[ELSEWHERE] = "random"
-    slack.members.add(ELSEWHERE)
-    return linked(someone("Mara"))
 
 
 @pytest.fixture
