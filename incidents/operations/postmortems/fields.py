@@ -90,7 +90,7 @@ def amount(value: Any, name: str) -> float | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         number = math.nan
     if isinstance(value, bool) or not math.isfinite(number) or number < 0:
         raise OperationRefused(f"{name} is a number from 0.", status=422)

@@ -79,9 +79,10 @@ def etag(page: Postmortem) -> str:
 
 
 def _touched(page: Postmortem) -> bool:
-    """Whether anybody has written on it since it was drafted."""
+    """Whether anybody has written on it since it was drafted: what the record filled in names nobody."""
     rows: Iterable[models.QuerySet[Any]] = (page.sections.all(), *(getattr(page, name).all() for name in KINDS))
-    return page.version > 1 or page.actions.exists() or any(each.filter(version__gt=1).exists() for each in rows)
+    written_by = (each.exclude(updated_by=None).exists() for each in rows)
+    return page.updated_by_id is not None or page.actions.exists() or any(written_by)
 
 
 def _part(content: Json, name: str, kind: type[Any], default: Any) -> Any:
@@ -123,7 +124,8 @@ def _sections(page: Postmortem, sections: Json, actor: Actor, at: datetime) -> N
         if row is None and not text:
             continue
         row = row or PostmortemSection(postmortem=page, name=name, version=0)
-        unread = bool(text) and (bool(section.get("draft")) or (not actor.is_person and row.text != text))
+        by_token = not actor.is_person and (row.is_draft or row.text != text)  # only a person can have checked it
+        unread = bool(text) and (bool(section.get("draft")) or by_token)
         put(row, {"text": text, "is_draft": unread}, page, actor, at)
 
 

@@ -131,6 +131,32 @@ def test_what_somebody_wrote_is_not_loaded_over_unread() -> None:
     assert page.sections.get(name="lessons").text == "Hers again."
 
 
+@pytest.mark.parametrize("what", ["section", "row", "page"])
+def test_what_a_person_wrote_once_is_not_loaded_over_unread(what: str) -> None:
+    room, mara = incident(), person(name="Mara")
+    page = draft.begin(room, actor=machine())
+    if what == "section":  # one that the record does not fill in: its first version is a person's
+        edit.save_section(page, actor=mara, name="root_cause", text="Hers.", version=0)
+    elif what == "row":
+        edit.add_row(page, "factors", actor=mara, values={"text": "Hers."})
+    else:
+        edit.save_page(page, actor=mara, version=page.version, values={"next_owner": "Mara"})
+    content = {"schema": SCHEMA, "sections": {"root_cause": "A script's."}, "factors": []}
+    with pytest.raises(edit.EditConflict):
+        load.load(room, content, actor=machine())
+
+
+def test_a_token_does_not_check_a_draft_by_loading_it_as_it_stands() -> None:
+    room = incident()
+    page = draft.begin(room, actor=person())
+    drafted = page.sections.get(name="summary").text
+    content = {"schema": SCHEMA, "sections": {"summary": {"text": drafted, "draft": False}}}
+    load.load(room, content, actor=machine())
+    assert page.sections.get(name="summary").is_draft
+    load.load(room, content, actor=person(), expected=load.etag(page))
+    assert not page.sections.get(name="summary").is_draft
+
+
 def test_a_token_loads_drafts_only() -> None:
     room = incident()
     content = {"schema": SCHEMA, "sections": {"lessons": {"text": "By a script.", "draft": False}}}
@@ -174,6 +200,7 @@ def test_a_token_loads_drafts_only() -> None:
         {"ownership": {"made_by": "x" * 201}},
         {"damage": {"rate_per_second": "many"}},
         {"damage": {"rate_per_second": float("inf")}},
+        {"damage": {"rate_per_second": 10**400}},
         {"autonomy": "free"},
     ],
 )
