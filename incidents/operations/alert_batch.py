@@ -147,7 +147,7 @@ class Batch:
         known = self.alerts.get(key)
         if signal.said == Said.HELD:
             if signal.word in ACKNOWLEDGED and known is not None and known.case.is_open and not known.closed:
-                self.note(request, known.case, notes).held.append(signal)
+                self.note(request, known.case, notes).held.append(known.called(signal))
             return "suppressed", known
         if signal.said == Said.RESOLVED:
             return self.end(request, signal, known, notes)
@@ -170,7 +170,7 @@ class Batch:
         known.firing, known.ended, known.changed = False, signal, True
         if not known.closed:
             known.case.firing -= 1
-            self.note(request, known.case, notes).resolved.append(signal)
+            self.note(request, known.case, notes).resolved.append(known.called(signal))
         return "resolved", known
 
     def again(

@@ -24,6 +24,7 @@ class AlertRow(NamedTuple):
     firing: bool
     severity_sent: str
     content_digest: str
+    title: str
     closed: bool
 
 
@@ -62,7 +63,10 @@ def newest_alerts(keys: Iterable[AlertKey]) -> list[AlertRow]:
     asked = list(keys)
     if not asked:
         return []
-    columns = "id, integration_id, dedup_key, incident_id, firing, severity_sent, content_digest, closed_at IS NOT NULL"
+    columns = (
+        "id, integration_id, dedup_key, incident_id, firing, severity_sent, content_digest, title,"
+        " closed_at IS NOT NULL"
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT alert.* FROM jsonb_array_elements(%s::jsonb) AS asked, LATERAL ("  # noqa: S608 (a constant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,12 @@ class Known:
     not_shown: int | None = None
     born: dict[str, Any] = field(default_factory=dict)  # columns that never change
     receipts: dict[int, str] = field(default_factory=dict)  # position of the request → status
+
+    def called(self, signal: AlertSignal) -> AlertSignal:
+        """``signal``, which ends or holds this alert, under the title that it has: such a one often brings none."""
+        if self.said is not None:
+            return replace(signal, title=self.said.title)
+        return replace(signal, title=self.row.title) if self.row is not None else signal
 
     def new_row(self, last_received: datetime) -> dict[str, Any]:
         """The columns of a new alert."""

@@ -128,6 +128,7 @@ def contain(circle: Circle) -> None:
     assert {leg["state"] for leg in circle.script.get(legs)["legs"]} <= {"done", "waived", "not_applicable"}
     circle.enqueue("enqueue", event_action="resolve", dedup_key="schema")
     circle.until(lambda: circle.incident()["status"] == "recovered")
+    assert circle.entries("alert_resolved") == ["1 alert resolved: Schema-valid rate below 95 %"]
 
 
 # -- resolve -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from incidents import reading
 from incidents.intake import pagerduty
-from incidents.models import Alert, ChangeEvent, Incident, Page, Receipt
+from incidents.models import Alert, ChangeEvent, Incident, Integration, Page, Receipt
 from incidents.operations import integrations, replay
 from incidents.reading import AlertSignal, ChangeSignal, Said
 from rollouts.telemetry import questions
@@ -21,7 +21,7 @@ from rollouts.telemetry.facts import Change
 from tests.factories.accounts import SHELL, person
 from tests.factories.incidents import incident, on_call, someone
 from tests.factories.rollouts import deployment
-from tests.intakes import fixture, integration, post, running
+from tests.intakes import fixture, integration, post, running, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EVENTS, CHANGES = "/v2/enqueue", "/v2/change/enqueue"
@@ -72,7 +72,16 @@ def test_a_resolve_ends_the_alert_and_leaves_its_title(key: str) -> None:
     assert post(EVENTS, said).status_code == 202
     alert = Alert.objects.get()
     assert (alert.title, alert.firing, alert.severity_sent) == ("Refunds fail", False, "critical")
-    assert Incident.objects.get().recovered_at is not None
+    room = Incident.objects.get()
+    assert room.recovered_at is not None
+    assert room.timeline.get(kind="alert_resolved").text == "1 alert resolved: Refunds fail"
+
+
+def test_what_begins_and_ends_in_one_moment_keeps_its_title_too(key: str) -> None:
+    of = Integration.objects.get()
+    send(of, event(key), event(key, "resolve"))
+    entry = Incident.objects.get().timeline.get(kind="alert_resolved")
+    assert entry.text == "1 alert resolved: Refunds fail"
 
 
 def test_an_acknowledge_stands_on_the_timeline_and_stops_no_page(key: str) -> None:
@@ -83,7 +92,7 @@ def test_an_acknowledge_stands_on_the_timeline_and_stops_no_page(key: str) -> No
     assert (room.acknowledged_at, room.step) == (None, "detect")
     entry = room.timeline.latest("sequence")
     assert (entry.kind, entry.actor_kind) == ("alert", "automation")
-    assert entry.text == "1 alert acknowledged by the sender, not here: Event k1"
+    assert entry.text == "1 alert acknowledged by the sender, not here: Refunds fail"
     assert Page.objects.filter(done_at=None, given_up_at=None).count() == 1
 
 
