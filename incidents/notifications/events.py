@@ -41,6 +41,7 @@ def written(kind: str, entry: TimelineEntry, message_id: str) -> tuple[str, str]
     word = EVENTS[entry.kind]
     seen = {
         "entry": entry,
+        "said": entry.text.removesuffix("."),
         "incident": incident,
         "word": word,
         "room": links.room(incident.ref),

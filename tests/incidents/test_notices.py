@@ -144,6 +144,13 @@ def test_every_event_says_how_bad_what_which_and_where(kind: str) -> None:
             assert wanted in body, (to, wanted)
 
 
+def test_a_sentence_that_ended_is_gone_on_with() -> None:
+    entry = timeline.append(
+        timeline.lock(incident()), "resolved", "Resolved (prompt change): Rolled back.", actor=CLOCKWORK
+    )
+    assert f"Resolved (prompt change): Rolled back, by {entry.actor_label}" in events.written("email", entry, "id")[1]
+
+
 def test_slack_is_told_in_words_that_mention_nobody() -> None:
     _, body = events.written("slack", entry_of("opened", incident(title="<!channel> & <@U1> <http://x|y>")), "id")
     assert "&lt;!channel&gt; &amp; &lt;@U1&gt; &lt;http://x|y&gt;" in body
