@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from accounts.words import duration, milliseconds, number, percent
-from incidents.quoting import embedded, plain
+from incidents.quoting import cell, embedded, plain
 
 Content = Mapping[str, Any]
 
@@ -244,7 +244,7 @@ def _table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) 
         return
     yield from ("", f"## {title}", "", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}")
     for row in found:
-        yield f"| {' | '.join(plain(cell) or '—' for cell in row)} |"
+        yield f"| {' | '.join(cell(each) or '—' for each in row)} |"
     yield ""
 
 

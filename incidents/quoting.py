@@ -13,12 +13,34 @@ TAG = re.compile(r"<(?!https?://|mailto:)", re.IGNORECASE)
 #: Where a link begins whose address is neither the web, mail, nor a path of ours.
 ELSEWHERE = re.compile(r"\]\((?!\s*<?(?:https?:|mailto:|/(?![/\\])|#))", re.IGNORECASE)
 REFERENCE = re.compile(r"^(\s{0,3})\[(?=[^\]]{0,300}\]:)")
+#: What keeps its meaning in a cell of a table: a link to the web or to a page of ours, and a word of code.
+IN_CELLS = re.compile(
+    r"(?<![!\\])\[(?P<text>[^\[\]]{0,300})\]\((?P<to>(?:https?:/)?/(?![/\\])[^\s()<>|`\\\"'\[\]]{1,1000})\)"
+    r"|(?<![`\\])`(?P<code>[\w .:@/-]{1,200})`(?!`)"
+)
 HEADING = re.compile(r"^[ ]{0,3}(#{1,6})(?=\s|$)")
 
 
 def plain(value: Any) -> str:
     """``value`` as text on one line in which nothing is markup."""
-    text = " ".join(str("" if value is None else value).replace("\x00", "\ufffd").split())
+    return _quoted(_line(value))
+
+
+def cell(value: Any) -> str:
+    """``value``, Markdown that somebody wrote, in a cell of a table: links and words of code stay, all else is text."""
+    text, parts, done = _line(value), [], 0
+    for kept in IN_CELLS.finditer(text):
+        parts.append(_quoted(text[done : kept.start()]))
+        parts.append(f"`{kept['code']}`" if kept["code"] else f"[{_quoted(kept['text'])}]({kept['to']})")
+        done = kept.end()
+    return "".join([*parts, _quoted(text[done:])])
+
+
+def _line(value: Any) -> str:
+    return " ".join(str("" if value is None else value).replace("\x00", "\ufffd").split())
+
+
+def _quoted(text: str) -> str:
     return SPECIAL.sub(r"\\\1", text.replace("&", "&amp;")).replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 

@@ -16,7 +16,7 @@ from incidents import exports
 from incidents.lint import findings
 from incidents.models import Incident
 from incidents.operations.postmortems import draft, edit
-from incidents.quoting import embedded, plain
+from incidents.quoting import cell, embedded, plain
 from tests.browsers import Browser
 from tests.factories.accounts import person
 from tests.factories.incidents import incident, page_of, signed
@@ -54,6 +54,27 @@ def test_embedded_text_never_starts_html_nor_leaves_a_code_block_open(text: str)
     assert "AFTER" in told
     assert "<img" not in told
     render(plain(text))
+    row = render(f"| Evidence |\n| --- |\n| {cell(text)} |")
+    assert "<img" not in row
+    assert 'href="javascript' not in row
+    assert row.count("<tr>") == 2
+
+
+def test_evidence_in_a_table_opens_and_nothing_else_in_it_acts() -> None:
+    row = {
+        "label": "Prompt",
+        "moved": "moved",
+        "evidence": "Equal in [1.3.2 → 1.4.0](/bundles/f/diff/a..b/), digest `4413`",
+    }
+    text = exports.markdown({"variables": [row]})
+    assert "Equal in [1.3.2 → 1.4.0](/bundles/f/diff/a..b/), digest `4413` |" in text
+    for hostile in ("[x](//evil.example)", "![x](/1.png)", "[x](javascript:alert)", "`<script>`", "[a|b](/x|y)"):
+        text = exports.markdown({"variables": [row | {"evidence": hostile}]})
+        assert hostile not in text
+        html = render(text)
+        assert "<img" not in html
+        assert "<script" not in html
+        assert "href" not in html
 
 
 @pytest.mark.django_db
