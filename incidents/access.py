@@ -189,6 +189,7 @@ def register() -> None:
             "url:api:add_cause": Permission.RESPOND,
             "url:api:change_cause": Permission.RESPOND,
             "url:api:link_case": Permission.RESPOND,
+            "url:api:get_evidence": Permission.VIEW,
             "url:api:list_incident_cases": Permission.VIEW,
             "url:api:list_incident_cases POST": Permission.RESPOND,  # the same path
             "url:api:make_case": Permission.RESPOND,

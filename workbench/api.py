@@ -16,6 +16,7 @@ from accounts.api import router as accounts_router
 from accounts.errors import OperationRefused
 from incidents.api import router as incidents_router
 from incidents.destinations_api import router as destinations_router
+from incidents.evidence_api import router as evidence_router
 from incidents.integrations_api import router as integrations_router
 from incidents.postmortem_api import router as postmortem_router
 from incidents.resolve_api import router as resolve_router
@@ -46,6 +47,7 @@ api.add_router("/v1", evals_router)
 api.add_router("/v1", incidents_router)
 api.add_router("/v1", destinations_router)
 api.add_router("/v1", integrations_router)
+api.add_router("/v1", evidence_router)
 api.add_router("/v1", resolve_router)
 api.add_router("/v1", postmortem_router)
 api.add_router("/v1", reviews_router)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollouts.practice.scenarios.schema_contract import TOOL
@@ -31,7 +31,6 @@ class Circle:
     ada: Api
     jo: Api
     ref: str = ""
-    failing: tuple[date, str] = (date.min, "")  # a run that broke the contract: its day and its trace
 
     @property
     def room(self) -> str:
@@ -86,8 +85,6 @@ class Circle:
             }
             run = told | {"gen_ai.operation.name": "invoke_agent", "order.outcome": "rejected" if breaks else "filed"}
             at, root = began + timedelta(seconds=number), f"{number + 1:016x}"
-            if breaks:
-                self.failing = at.date(), trace
             status, why = (spans.ERROR, "due is not a date") if breaks else (spans.OK, "")
             sent.append(spans.span(run, at=at, trace=trace, span_id=root, name="invoke_agent forge-intake"))
             sent.append(spans.span(called, at=at, trace=trace, parent=root, name=TOOL, status=status, message=why))

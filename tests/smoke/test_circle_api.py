@@ -48,9 +48,9 @@ def test_the_schema_contract(start_workbench: Callable[..., Workbench]) -> None:
 
 def live_through(circle: Circle) -> None:
     ship(circle, GOOD)
-    circle.telemetry(GOOD, failing=0, of=10)
+    circle.telemetry(GOOD, failing=0, of=30)
     ship(circle, BAD)
-    circle.telemetry(BAD, failing=6, of=20)
+    circle.telemetry(BAD, failing=12, of=40)
     alert(circle)
     triage(circle)
     contain(circle)
@@ -102,6 +102,10 @@ def alert(circle: Circle) -> None:
 def triage(circle: Circle) -> None:
     circle.people_only("/acknowledge")
     assert circle.jo.post(f"{circle.room}/acknowledge", status=200)["acknowledged_by"] == "Jo"
+    told = circle.script.get(f"{circle.room}/evidence")
+    assert (told["runs"]["failed"], told["runs"]["total"], told["runs"]["schema_valid"]) == (12, 70, 58)
+    assert [(each["error_type"], each["runs"]) for each in told["patterns"]] == [("schema_invalid", 12)]
+    assert told["rollback_would"]["advice"] == "stop_the_bleed"
     answers = {"rollback_answer": "stop_the_bleed", "branch": "version", "diagnosis": "spec_gap"}
     refused = circle.jo.post(f"{circle.room}/triage", {"close": True}, 409)
     assert len(refused["reasons"]) == 2
@@ -134,8 +138,8 @@ def contain(circle: Circle) -> None:
 # -- resolve -----------------------------------------------------------------------------------------------------------
 def prove(circle: Circle) -> None:
     """A case of the failing run and one of our own: they fail on the version that was bad, and pass on the good one."""
-    room, (day, trace) = circle.room, circle.failing
-    failing = {"day": day.isoformat(), "trace_id": trace}
+    room = circle.room
+    failing = {name: circle.script.get(f"{room}/evidence?limit=1")["failed"][0][name] for name in ("day", "trace_id")}
     circle.people_only("/causes", {"origin": "prompt_change"})
     cause = circle.jo.post(f"{room}/causes", {"origin": "prompt_change", "confidence": "known"})
     refused = circle.jo.post(f"{room}/resolve", {"resolution": "Rolled back."}, 409)
@@ -208,7 +212,7 @@ def document(circle: Circle) -> None:
     room, jo = circle.room, circle.jo
     path = f"{room}/postmortem"
     drafted = circle.script.post(path)
-    assert drafted["impact"]["runs"]["failed"] == 6, drafted["impact"]
+    assert drafted["impact"]["runs"]["failed"] == 12, drafted["impact"]
     assert (drafted["bundle"]["from"]["label"], drafted["bundle"]["to"]["label"]) == (BAD, GOOD)
     (tried,) = (case["tried"] for case in drafted["cases"] if case["key"] == "critical")
     counted = {each["version"]: (each["failed"], each["tries"]) for each in tried}
