@@ -112,7 +112,7 @@ def eval_card() -> Card:
             "Set EVAL_COMMAND to it.",
             "Start Lastgood again, and run a set from an incident's Resolve step.",
         )
-        text = "Your own runner would prove a fix on your own cases. Until then the practice runner answers." + last
+        text = "Your own runner would prove a fix on your own cases. Until then only practice agents can be run." + last
         return Card("Eval runner", "open", "Never connected", text, run.created_at if run else None, setup=steps)
     state, word = ("failed", "Last run broke") if run is not None and run.state == "error" else ("done", "Connected")
     return Card("Eval runner", state, word, f"{site.EVAL_COMMAND[0]}.{last}", run.created_at if run else None)

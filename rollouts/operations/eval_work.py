@@ -38,8 +38,9 @@ MOST_TRIES = 5  # of workers that died or stopped over one run
 #: Variables a command may find, beside those that EVAL_ENV names.
 ALLOWED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
-#: What runs where EVAL_COMMAND says nothing.
+#: What runs practice agents where EVAL_COMMAND says nothing; of a real one, called alike or not, it proves nothing.
 PRACTICE = [sys.executable, "-m", "rollouts.practice.runner"]
+NO_COMMAND = "Nothing was run: EVAL_COMMAND is not set, and the practice runner plays practice agents only."
 
 logger = logging.getLogger(__name__)
 _never = threading.Event()
@@ -58,6 +59,8 @@ def execute_due(*, stop: threading.Event = _never) -> EvalRun | None:
     if run.attempts > MOST_TRIES:
         return _give_up(run)
     mine = _begin(run)
+    if mine is not None and not settings.EVAL_COMMAND and not mine.version.bundle.agent.practice:
+        return _without_command(mine)
     if mine is not None:
         Holder(mine, stop).work()
     return EvalRun.objects.get(pk=run.pk)
@@ -228,6 +231,16 @@ def _store(run: EvalRun, said: Sequence[Said], known: dict[str, RegressionCase])
     )
     eval_runs.count(run)
     eval_runs.ping(run)
+
+
+def _without_command(run: EvalRun) -> EvalRun:
+    """End a run that nothing here can run."""
+    at = clock.now()
+    with transaction.atomic():
+        mine = eval_runs.locked(run.pk)
+        if mine.attempts == run.attempts and mine.cancelled_at is None:
+            _end(mine, NO_COMMAND, done_at=at)
+    return mine
 
 
 def _give_up(run: EvalRun) -> EvalRun:

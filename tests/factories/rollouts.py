@@ -5,8 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+from accounts import clock
 from accounts.models import SiteRole
-from rollouts.models import Activation, BundleVersion, Deployment
+from rollouts.models import Activation, Agent, BundleVersion, Deployment
 from rollouts.operations import gates
 from rollouts.operations.promote import promote
 from rollouts.operations.push import push
@@ -66,6 +67,11 @@ def version(key: str = KEY, label: str | None = None, **changes: Any) -> BundleV
     if label is not None:
         changes["label"] = label
     return push(key, body(**changes), actor=person(SiteRole.APPROVER))[0]
+
+
+def practised(key: str) -> None:
+    """The agent of ``key``, which is not there yet, as practice makes its own: the built-in runner plays it."""
+    Agent.objects.create(slug=key.partition(".")[0], practice=True, created_at=clock.now())
 
 
 def deployment(key: str = KEY, environment: str = "prod") -> Deployment:

@@ -12,7 +12,7 @@ from rollouts.operations.push import push
 from rollouts.practice.bundles import BAD, FIX, GOOD, KEY, VERSIONS
 from tests.factories.accounts import person
 from tests.factories.incidents import incident
-from tests.factories.rollouts import activate, deployment
+from tests.factories.rollouts import activate, deployment, practised
 from tests.spans import ERROR, span, told
 
 TRACE = "5" * 32
@@ -20,6 +20,7 @@ TRACE = "5" * 32
 
 def refund_room(at: datetime, *, fix: bool = False) -> Incident:
     """An incident on 2.1.0, acknowledged and rolled back to 2.0.3 with every leg closed; ``fix``: 2.2.0 is pushed."""
+    practised(KEY)
     for label in (GOOD, BAD):
         activate(push(KEY, VERSIONS[label], actor=person())[0])
     room = acknowledge.acknowledge(incident(deployment(KEY), started_at=at), actor=person())

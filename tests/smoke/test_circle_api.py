@@ -8,10 +8,12 @@ published, signed and counted. Whoever wants to know hears of it by webhook.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 
 from accounts.operations import audit
 from incidents.models import Incident
@@ -31,7 +33,8 @@ GOOD, BAD, HALF, FIX = "1.3.2", "1.4.0", "1.4.1-rc1", "1.4.1"
 
 def test_the_schema_contract(start_workbench: Callable[..., Workbench]) -> None:
     with listening() as hook:
-        env = {"WEBHOOK_ALLOW_PRIVATE": "127.0.0.1"}
+        runner = {"EVAL_COMMAND": f"{sys.executable} -m rollouts.practice.runner", "PYTHONPATH": str(settings.BASE_DIR)}
+        env = {"WEBHOOK_ALLOW_PRIVATE": "127.0.0.1", "EVAL_ENV": "PYTHONPATH"} | runner
         workbench = start_workbench("server", "worker", "clock", env=env)
         sign_in = json.loads(workbench.manage("prepare", "--json").stdout)["sign_in"]
         ada = log_in(workbench, sign_in)

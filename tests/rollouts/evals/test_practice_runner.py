@@ -14,13 +14,14 @@ from rollouts.practice.bundles import BAD, FIX, GOOD, KEY, VERSIONS
 from rollouts.practice.scenarios import schema_contract
 from tests.factories.accounts import person
 from tests.factories.evals import asked, case, executed
-from tests.factories.rollouts import version
+from tests.factories.rollouts import practised, version
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def practice(db: None) -> dict[str, BundleVersion]:
+    practised(KEY)
     return {body["label"]: push(KEY, body, actor=person(SiteRole.APPROVER))[0] for body in VERSIONS.values()}
 
 
@@ -69,6 +70,7 @@ def test_the_practice_runner_applies_each_kind_of_check(
     ],
 )
 def test_the_practice_runner_files_work_orders(inputs: dict[str, str], outcomes: tuple[str, str]) -> None:
+    practised("forge")
     versions = schema_contract.SCENARIO.versions
     made = [push("forge.system", dict(versions[label]), actor=person())[0] for label in ("1.3.2", "1.4.0")]
     day = {"path": "tool_call.arguments.due", "operator": "matches", "value": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
@@ -81,9 +83,20 @@ def test_the_practice_runner_files_work_orders(inputs: dict[str, str], outcomes:
 
 
 def test_the_practice_runner_owns_that_it_cannot_play_other_agents() -> None:
+    practised("anvil")
     other = version("anvil")
     case("tone", bundle="anvil")
     asked(other)
     run = executed()
     assert run.state == "error"
     assert "set EVAL_COMMAND to run anvil." in run.results.get().output
+
+
+def test_a_real_agent_called_like_a_practice_one_is_not_proven_by_play() -> None:
+    real = push(KEY, VERSIONS[FIX], actor=person(SiteRole.APPROVER))[0]
+    case("approved", inputs={"amount": 480, "approved": 480})
+    asked(real)
+    run = executed()
+    assert (run.state, run.results.count(), run.gate_result) == ("error", 0, None)
+    assert "EVAL_COMMAND is not set" in run.error
+    assert not real.gate_results.exists()
