@@ -17,7 +17,7 @@ from incidents.operations.postmortems.evidence import evidence_of
 from incidents.operations.postmortems.record import Damage, Moves, Runs
 from incidents.operations.postmortems.sentences import diff_path
 from incidents.operations.postmortems.written import version, written
-from rollouts.models import RegressionCase, Rollback, Stop
+from rollouts.models import EvalResult, RegressionCase, Rollback, Stop
 
 SCHEMA = "lastgood.postmortem/1"
 Json = dict[str, Any]
@@ -222,20 +222,18 @@ def _damage(page: Postmortem, found: Damage) -> Json:
 
 
 def _cases(incident: Incident) -> list[Json]:
-    """The cases made in this room, with how often each failed of how many tries, per version."""
+    """The cases of this incident, with how often each failed of how many tries, per version; errors are no tries."""
     cases = list(
         RegressionCase.objects.filter(Q(incident_ref=incident.ref) | Q(causes__incident=incident), replaced_by=None)
         .select_related("eval_set__bundle")
         .order_by("pk")
         .distinct()
     )
+    judged = EvalResult.objects.filter(case__in=cases, run__done_at__isnull=False).exclude(outcome="error")
     tries = (
-        RegressionCase.objects.filter(pk__in=[case.pk for case in cases])
-        .exclude(results__outcome="error")
-        .values_list("pk", "results__run__version__label")
-        .annotate(tries=Count("results"), failed=Count("results", filter=Q(results__outcome="fail")))
-        .exclude(results__run__version__label=None)
-        .order_by("results__run__version__number")
+        judged.order_by("run__version__number")
+        .values_list("case", "run__version__label")
+        .annotate(tries=Count("pk"), failed=Count("pk", filter=Q(outcome="fail")))
     )
     tried: dict[int, list[Json]] = {}
     for pk, label, count, failed in tries:

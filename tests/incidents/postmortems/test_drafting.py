@@ -17,6 +17,7 @@ from incidents.operations.postmortems import actions, closing, draft, edit, publ
 from incidents.operations.postmortems.content import SCHEMA, content_of
 from rollouts.operations import legs
 from tests.clock import MovableClock
+from tests.factories import evals
 from tests.factories.accounts import machine, person
 from tests.factories.incidents import incident, resolved, signed
 from tests.factories.regression_cases import case
@@ -251,3 +252,13 @@ def test_unowned_time_is_what_lies_between_those_who_had_it(noon: datetime) -> N
     ):
         assert times.unowned_seconds(room, held) == minutes * 60  # type: ignore[arg-type]
     assert times.unowned_seconds(Incident(opened_at=noon), []) is None
+
+
+def test_tries_that_broke_hide_none_that_were_judged() -> None:
+    bad, room = version(label="2.1.0"), incident(deployment())
+    in_room = evals.case("refund", incident_ref=room.ref)
+    evals.filed(bad, refund="fail")
+    evals.filed(bad, refund="error")
+    page = draft.begin(room, actor=person())
+    assert content_of(page)["cases"][0]["key"] == in_room.key
+    assert content_of(page)["cases"][0]["tried"] == [{"version": "2.1.0", "failed": 1, "tries": 1}]
