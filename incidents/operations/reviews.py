@@ -13,7 +13,8 @@ from accounts.models import acted_by
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from incidents import review as reading
-from incidents.models import Review, StandardChange
+from incidents.access import canonical_ref
+from incidents.models import Incident, Review, StandardChange
 from incidents.operations.refusals import given, person
 from incidents.quarters import Quarter
 
@@ -60,7 +61,7 @@ def decide(
         changed=changed,
         standard=standard,
         text=text,
-        incident_refs=sorted(set(incident_refs or [])),
+        incident_refs=_refs(incident_refs or []),
         at=at,
         **acted_by(actor),
     )
@@ -91,6 +92,15 @@ def _open(review: Review) -> Review:
     if review.closed_at is not None:
         raise OperationRefused(f"The review of {review.quarter} is closed; its decisions stand.")
     return review
+
+
+def _refs(named: list[str]) -> list[str]:
+    """References of incidents that are there, each once: a decision cannot be taken back, nor can what it names."""
+    refs = {canonical_ref(ref) or ref for ref in named}
+    unknown = sorted(refs - set(Incident.objects.filter(ref__in=refs).values_list("ref", flat=True)))
+    if unknown:
+        raise OperationRefused(f"There is no incident {unknown[0][:40]}.", status=422)
+    return sorted(refs)
 
 
 def _line(text: str, what: str) -> str:

@@ -142,6 +142,17 @@ def test_why_none_changed_is_a_decision_too() -> None:
     assert (decision.changed, decision.standard) == (False, "")
 
 
+@pytest.mark.parametrize("wrong", ["INC-0", "../a", ""])
+def test_a_decision_names_incidents_that_are_there(wrong: str) -> None:
+    room, review = incident(), reviews.start(now(), actor=person())
+    given = {"pattern": "p", "changed": False, "text": "t"}
+    with pytest.raises(OperationRefused, match="There is no incident"):
+        reviews.decide(review, actor=person(), incident_refs=[room.ref, wrong], **given)
+    made = reviews.decide(review, actor=person(), incident_refs=[room.ref.lower(), room.ref], **given)
+    assert made.incident_refs == [room.ref]
+    assert f'/i/{room.ref}/"' in text(Browser().get("/review/"))
+
+
 def test_only_people_who_respond_review() -> None:
     for actor in (machine(), person(SiteRole.VIEWER)):
         with pytest.raises(NotPermitted):
