@@ -14,7 +14,8 @@ from incidents.slack.asking import Ask, Reply
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """``do`` answers; ``usage`` is the line of ``help``, none for what only buttons say.
+    """``do`` answers; ``usage`` is the line of ``help``, none for what only buttons say; ``typed``: whether it can be
+    typed at all.
 
     ``browser`` and ``api`` name the twins; where there is none, ``without`` says why. ``dialog``: it has to be
     opened within three seconds. ``whole``: the act and the note that it was done are one transaction; not so for
@@ -29,6 +30,7 @@ class Verb:
     person: bool = False
     dialog: bool = False
     whole: bool = True
+    typed: bool = True
 
 
 def usages() -> list[str]:
@@ -53,7 +55,8 @@ VERBS: dict[str, Verb] = {
     "status": Verb(telling.status, "status [ref]", "incidents:room", "api:get_incident"),
     "list": Verb(telling.list_open, "list", "incidents:list", "api:list_incidents"),
     "note": Verb(acting.note, "note [ref] <text>", "incidents:note", "api:add_note"),
-    "pin": Verb(pinning.pin, "", "incidents:note", "api:add_note", whole=False),
+    # Whoever names a message by its number need not be able to see it: reactions and menus come from those who do.
+    "pin": Verb(pinning.pin, "", "incidents:note", "api:add_note", whole=False, typed=False),
     "rollback": Verb(
         containing.rollback,
         "rollback [ref or agent] [why]",

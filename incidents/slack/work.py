@@ -32,7 +32,9 @@ RUN_SECONDS = 15
 #: How long one waits for the same person's earlier request before it looks again.
 TURN = timedelta(milliseconds=150)
 #: The dialog can no longer be opened; anything typed is lost with it, so nothing may have been typed yet.
-TOO_LATE = frozenset({"expired_trigger_id", "trigger_expired", "exchanged_trigger_id", "trigger_exchanged"})
+TOO_LATE = frozenset(
+    {"expired_trigger_id", "trigger_expired", "exchanged_trigger_id", "trigger_exchanged", "invalid_trigger_id"}
+)
 FAILED = "That did not work, and it was not your doing. The room in the browser works: try there."
 logger = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ def _do(row: SlackDelivery, asked: Asked) -> Reply:
     """Do what is asked, once, and what to answer. A refusal is an answer too, for that person alone."""
     try:
         verb = VERBS.get(asked.verb)
-        if verb is None:
+        if verb is None or (row.kind == SlackDelivery.Kind.COMMAND and not verb.typed):
             raise NotFound(f"There is no command {asked.verb[:40]!r}. Type help for all of them.")
         actor = identity.actor_of(asked)
         if asked.verb == "link":
@@ -160,8 +162,10 @@ def _answer(asked: Asked, reply: Reply) -> None:
         try:
             transport.open_view(asked.trigger_id, dict(reply.view))
             return
-        except SlackRefused as refusal:
-            if refusal.code not in TOO_LATE and refusal.code != "invalid_trigger_id":
+        except TransportError as failure:  # its trigger will have expired by the next try
+            if isinstance(failure, SlackRefused) and failure.code not in TOO_LATE:
+                raise
+            if not asked.response_url:
                 raise
     text, shown = blocks.cut(reply.text, 3000), reply.blocks or None
     if asked.response_url:

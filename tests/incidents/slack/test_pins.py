@@ -12,7 +12,7 @@ from incidents.models import Incident, SlackCard, TimelineEntry
 from tests.factories.incidents import incident, last, someone
 from tests.factories.rollouts import deployment
 from tests.fake_slack import ELSEWHERE, FakeSlack
-from tests.slack_requests import keep, linked, pinned, press, say, shortcut
+from tests.slack_requests import command, keep, linked, pinned, press, say, shortcut
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +102,13 @@ def test_a_message_we_cannot_see_is_refused_in_private(slack: FakeSlack, room: I
     say(pinned({"ts": "1.2"}))
     assert "cannot read that message" in slack.of("chat.postEphemeral")[-1].text
     assert not notes()
+
+
+def test_nobody_pins_by_typing_the_number_of_a_message_they_may_not_see(slack: FakeSlack, room: Incident) -> None:
+    secret = slack.said("U0JO", "salaries", channel=ELSEWHERE)
+    say(command(slack, f"pin {room.ref} {ELSEWHERE} {secret['ts']}"))
+    assert not notes()
+    assert "There is no command" in slack.whispered().text
 
 
 def test_a_stranger_pins_nothing(slack: FakeSlack, room: Incident) -> None:

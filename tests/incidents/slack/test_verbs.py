@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import override_settings
 
 from accounts.models import User
 from incidents.models import Acknowledgement, Incident, Responder, SlackCard
@@ -204,6 +205,13 @@ def test_a_dialog_that_comes_too_late_is_replaced_by_what_to_type(slack: FakeSla
     for trigger in slack.triggers:
         slack.triggers[trigger] = 0
     say(asked)
+    assert "declare sev3" in slack.whispered().text
+
+
+def test_without_a_bot_token_a_dialog_is_replaced_by_what_to_type(slack: FakeSlack, mara: User) -> None:
+    with override_settings(SLACK_BOT_TOKEN=""):
+        say(command(slack, "declare"))
+    assert not slack.of("views.open")
     assert "declare sev3" in slack.whispered().text
 
 
