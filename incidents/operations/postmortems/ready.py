@@ -58,6 +58,8 @@ def _unsigned(incident: Incident, content: Mapping[str, Any], revision: Postmort
         return ["Publish the page."]
     if editable(revision.content) != editable(content):
         return [f"Publish it again: the page has changed since revision {revision.number}."]
+    if incident.resolved_at is not None and revision.at < incident.resolved_at:
+        return [f"Publish it again: {incident.ref} was resolved after revision {revision.number}."]
     signed = set(revision.sign_offs.values_list("role", flat=True))
     if incident.severity not in SIGNED_TWICE:
         return [] if signed else [f"Have revision {revision.number} signed, by a commander or an approver."]

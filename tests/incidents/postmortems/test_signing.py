@@ -194,3 +194,13 @@ def test_closing_settles_the_investigation_with_the_root_cause(mara: Actor) -> N
     room = written(room, mara)
     assert room.owed.get().answer == "A tool schema."
     assert last(room).kind == "documented"
+
+
+def test_a_signature_from_before_the_incident_came_back_closes_nothing(mara: Actor) -> None:
+    room = written(resolved(incident()), mara)
+    reopen.reopen(room, actor=mara, reason="It came back.")
+    room = resolve.resolve(room, actor=mara, resolution="Again.")
+    with pytest.raises(OperationRefused, match="was resolved after revision 1"):
+        closing.close(room, actor=mara)
+    signed(room.postmortem, mara)
+    assert closing.close(room, actor=mara).documented_at is not None
