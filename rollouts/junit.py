@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, SubElement
 
 from defusedxml import DTDForbidden, EntitiesForbidden, ExternalReferenceForbidden
 from defusedxml.ElementTree import fromstring
@@ -81,9 +81,10 @@ def _tag(element: Element) -> str:
 
 
 def _tested(element: Element) -> Tested:
-    for child in element.iter():
-        child.tag = _tag(child)  # junitparser knows no namespaces
-    results = TestCase.fromelem(element).result  # type: ignore[no-untyped-call]
+    alone = Element("testcase")  # junitparser knows no namespaces, and looks through all that stands inside
+    for child in element:
+        SubElement(alone, _tag(child), child.attrib).text = child.text
+    results = TestCase.fromelem(alone).result  # type: ignore[no-untyped-call]
     kinds = ((Failure, FAIL), (Error, ERROR), (Skipped, SKIPPED))
     outcome = next((word for kind, word in kinds if any(isinstance(result, kind) for result in results)), PASS)
     said = [result for result in results if not isinstance(result, Skipped) or outcome == SKIPPED]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,3 +197,12 @@ def test_an_unreadable_file_and_a_missing_set_are_refused(made: BundleVersion) -
         eval_runs.upload_junit(made, actor=person(), body=BILLION)
     assert refused.value.status == 422
     assert not EvalRun.objects.exists()
+
+
+def test_cases_within_cases_are_read_each_once_and_soon() -> None:
+    deep = 20_000
+    nested = b"<testcase name='a'><failure>" * deep + b"</failure></testcase>" * deep
+    before = time.monotonic()
+    found = junit.parse(b"<testsuite>" + nested + b"</testsuite>")
+    assert [each.outcome for each in found] == ["fail"] * deep
+    assert time.monotonic() - before < 10  # looked through again and again it takes a minute
