@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
-
 from accounts.actors import Actor, Surface
 from incidents.models import ChangeEvent, Incident, Integration, Receipt, TimelineEntry
 from incidents.operations import alert_rows, bulk, timeline, whereabouts
@@ -108,14 +106,9 @@ def _tell(rows: Sequence[ChangeEvent], integrations: dict[int, Integration]) -> 
 
 def told_of(keys: Sequence[str], environment: str, since: datetime, until: datetime) -> Iterator[Change]:
     """The changes of a window for "What changed?": those about these agents, and the nearest that name nobody."""
-    about = Q(deployment__bundle__key__in=keys, deployment__environment=environment) | Q(deployment=None)
-    rows = ChangeEvent.objects.filter(about, at__gt=since, at__lte=until)
-    unnamed = 0
-    for row in rows.select_related("integration", "deployment__bundle")[:MOST]:
-        if row.deployment is None:
-            unnamed += 1
-            if unnamed > UNNAMED:
-                continue
+    rows = ChangeEvent.objects.filter(at__gt=since, at__lte=until).select_related("integration", "deployment__bundle")
+    about = rows.filter(deployment__bundle__key__in=keys, deployment__environment=environment)
+    for row in [*about[:MOST], *rows.filter(deployment=None)[:UNNAMED]]:
         yield Change(
             at=row.at,
             minutes_before=0.0,

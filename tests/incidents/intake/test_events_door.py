@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from accounts import clock
 from incidents import reading
 from incidents.intake import pagerduty
 from incidents.models import Alert, ChangeEvent, Incident, Integration, Page, Receipt
-from incidents.operations import integrations, replay
+from incidents.operations import changes, integrations, replay
 from incidents.reading import AlertSignal, ChangeSignal, Said
 from rollouts.telemetry import questions
 from rollouts.telemetry.facts import Change
@@ -310,6 +311,18 @@ def test_a_change_that_names_nobody_is_kept_for_whoever_asks_what_changed(key: s
     assert (unnamed.deployment, unnamed.at_assumed) == (None, True)
     found = what_changed()
     assert [each.sentence for each in found if each.kind == "told"] == ["Migrated the index", "Deployed checkout 7.2"]
+
+
+def test_however_many_changes_name_nobody_those_of_the_agent_are_told(key: str) -> None:
+    row, at = Integration.objects.get(), clock.now() - timedelta(minutes=5)
+    post(CHANGES, change(key, agent=deployment().bundle.key))
+    named = ChangeEvent.objects.get()
+    ChangeEvent.objects.filter(pk=named.pk).update(at=at)
+    for number in range(changes.MOST + 1):
+        receipt = Receipt.objects.create(integration=row, received_at=at, body=b"{}", status="processed")
+        later = at + timedelta(seconds=1)
+        ChangeEvent.objects.create(integration=row, receipt=receipt, summary=f"unnamed {number}", at=later)
+    assert named.summary in {each.sentence for each in what_changed()}
 
 
 def test_what_changed_shows_the_changes_of_the_agent_and_only_a_few_others(key: str) -> None:
