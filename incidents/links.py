@@ -10,6 +10,11 @@ def room(ref: str) -> str:
     return f"{settings.BASE_URL}/i/{ref}/"
 
 
+def step(ref: str, name: str) -> str:
+    """One step of the incident's room, such as ``contain``."""
+    return f"{room(ref)}{name}/"
+
+
 def acknowledge(secret: str) -> str:
     """The page with one button that acknowledges for the person the link was made for."""
     return f"{settings.BASE_URL}/oncall/ack/{secret}/"

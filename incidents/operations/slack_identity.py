@@ -15,11 +15,15 @@ from accounts.models import User
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from incidents.models import SlackDelivery, SlackIdentity
+from incidents.notifications import slack as transport
+from incidents.notifications.base import TransportError
 from incidents.operations.refusals import person
 
 LINK_VALID = timedelta(minutes=10)
 SALT = "slack-link"
 LINKED = "Linked."
+#: Slack's own bot, of which Slack does not say that it is one.
+SLACKBOT = "USLACKBOT"
 _ID = re.compile(r"[A-Z0-9]{2,20}")
 
 
@@ -57,14 +61,30 @@ def use_link(signed: str, *, actor: Actor, at: datetime | None = None) -> SlackI
     return identity
 
 
-@transaction.atomic
 def link(user: User, *, actor: Actor, team_id: str, slack_user_id: str, at: datetime | None = None) -> SlackIdentity:
-    """An admin says that a Slack user is ``user``."""
+    """An admin says that a Slack user is ``user``. Refused for a bot, as far as Slack tells us."""
     require(actor, Permission.ADMIN)
     team_id, slack_user_id = team_id.strip().upper(), slack_user_id.strip().upper()
     if not (_ID.fullmatch(team_id) and _ID.fullmatch(slack_user_id)):
         raise OperationRefused("Enter Slack's ids, like T0123ABCD and U0456EFGH.", status=422)
-    return _link(user, team_id, slack_user_id, actor=actor, at=at or clock.now())
+    if _is_bot(slack_user_id):
+        raise OperationRefused(
+            f"{slack_user_id} is a bot. Only a person can be linked; a bot calls the API with a token."
+        )
+    with transaction.atomic():
+        return _link(user, team_id, slack_user_id, actor=actor, at=at or clock.now())
+
+
+def _is_bot(slack_user_id: str) -> bool:
+    """Whether Slack says so. Where it cannot be asked, the admin's word stands: linking must not wait for Slack."""
+    if slack_user_id == SLACKBOT:
+        return True
+    if not transport.connected():
+        return False
+    try:
+        return bool(transport.call("users.info", user=slack_user_id)["user"].get("is_bot"))
+    except TransportError:
+        return False
 
 
 @transaction.atomic

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 
 from accounts.actors import Actor
 from accounts.errors import NotPermitted, OperationRefused
@@ -19,7 +20,7 @@ from incidents.operations import note as noting
 from incidents.operations import resolve as resolving
 from incidents.operations import severity as severities
 from incidents.slack import blocks
-from incidents.slack.asking import Ask, Reply, first_word
+from incidents.slack.asking import Ask, RefusedWithLinks, Reply, first_word
 from incidents.slack.whereabouts import has_card_here, incident_of
 from rollouts.models import Deployment
 
@@ -139,32 +140,49 @@ def resolve(ask: Ask) -> Reply:
     incident, _ = incident_of(ask, "resolve", numbers=True)
     fields = ask.asked.fields
     if fields is not None:
-        incident = resolving.resolve(
+        incident = _resolved(ask, incident, fields)
+        return told(ask, incident, f"{mention(ask)} resolved {blocks.headline(incident)}")
+    if not incident.is_open:
+        raise OperationRefused(f"{incident.ref} is resolved already.")
+    page = links.step(incident.ref, Step.RESOLVE)
+    return Reply(f"The dialog did not open. Resolve it in {page}", view=_resolve_dialog(ask, incident))
+
+
+def _resolved(ask: Ask, incident: Incident, fields: Mapping[str, str]) -> Incident:
+    """Resolve; the dialog has closed, so a refusal names everything unmet, each with where it is done."""
+    try:
+        return resolving.resolve(
             incident,
             actor=ask.actor,
             resolution=fields.get("resolution", ""),
             origin=fields.get("origin", ""),
             no_case_reason=fields.get("no_case_reason", ""),
         )
-        return told(ask, incident, f"{mention(ask)} resolved {blocks.headline(incident)}")
-    if not incident.is_open:
-        raise OperationRefused(f"{incident.ref} is resolved already.")
-    page = f"{links.room(incident.ref)}resolve/"
-    return Reply(f"The dialog did not open. Resolve it in {page}", view=_resolve_dialog(ask, incident, page))
+    except OperationRefused as refusal:
+        if "reasons" not in refusal.details:
+            raise
+        shown = f"{blocks.room(incident)} cannot be resolved yet:\n{_orders(incident, refusal.details['reasons'])}"
+        raise RefusedWithLinks(refusal, shown) from None
 
 
-def _resolve_dialog(ask: Ask, incident: Incident, page: str) -> blocks.Block:
+def _orders(incident: Incident, texts: Iterable[str]) -> str:
+    """What is still to do, a line each, leading to the panel where it is done."""
+    containing = set(exits.unmet(incident, Step.CONTAIN))
+    steps = ((text, Step.CONTAIN if text in containing else Step.RESOLVE) for text in texts)
+    return "\n".join(f"• {blocks.link(links.step(incident.ref, step), text)}" for text, step in steps)
+
+
+def _resolve_dialog(ask: Ask, incident: Incident) -> blocks.Block:
     kept = json.dumps({"channel": ask.asked.channel, "text": incident.ref})
     why = proving.unmet(proving.standing(incident))  # what the dialog itself can settle
     missing = [text for text in exits.unmet(incident, Step.RESOLVE) if text not in why]
     head = blocks.section(blocks.headline(incident))
     if missing:
-        lines = "\n".join(f"• {blocks.link(page, text)}" for text in [*missing, *why])
-        shown = [head, blocks.section(f"*Still missing*\n{lines}")]
+        shown = [head, blocks.section(f"*Still missing*\n{_orders(incident, [*missing, *why])}")]
         return blocks.dialog("resolve", f"Resolve {incident.ref}", shown, kept=kept)
     shown = [
         head,
-        *([blocks.section("\n".join(f"• {blocks.link(page, text)}" for text in why))] if why else []),
+        *([blocks.section(_orders(incident, why))] if why else []),
         blocks.field(
             "resolution",
             "What makes it right",

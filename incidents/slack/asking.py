@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.actors import Actor
+from accounts.errors import OperationRefused
 from incidents.models import SlackDelivery
 
 Kind = SlackDelivery.Kind
@@ -54,6 +55,14 @@ class Reply:
     blocks: tuple[dict[str, Any], ...] = ()
     to_channel: bool = False
     view: Mapping[str, Any] | None = None
+
+
+class RefusedWithLinks(OperationRefused):
+    """Refused, and where to go: ``shown`` is mrkdwn."""
+
+    def __init__(self, refusal: OperationRefused, shown: str) -> None:
+        super().__init__(str(refusal), status=refusal.status, details=refusal.details)
+        self.shown = shown
 
 
 def readable(kind: str, payload: Mapping[str, Any]) -> bool:

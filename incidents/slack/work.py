@@ -23,7 +23,7 @@ from incidents.notifications import slack as transport
 from incidents.notifications.base import TransportError
 from incidents.notifications.slack import SlackRefused
 from incidents.slack import asking, blocks, identity, telling
-from incidents.slack.asking import Ask, Asked, Reply
+from incidents.slack.asking import Ask, Asked, RefusedWithLinks, Reply
 from incidents.slack.verbs import VERBS, Verb, usages
 from incidents.slack.whereabouts import Unclear
 
@@ -152,7 +152,8 @@ def _note(row: SlackDelivery, reply: Reply) -> None:
 def _refused(asked: Asked, refusal: OperationRefused) -> str:
     """Why not, and who can; what was written in a dialog is given back, since the dialog has closed."""
     written = "\n".join(f"> {blocks.escape(text)}" for text in (asked.fields or {}).values() if len(text) > 20)
-    lines = [f"⊘ {blocks.escape(str(refusal))}", *(["What you wrote:", written] if written else [])]
+    why = refusal.shown if isinstance(refusal, RefusedWithLinks) else blocks.escape(str(refusal))
+    lines = [f"⊘ {why}", *(["What you wrote:", written] if written else [])]
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 from django.test import Client
 
+from accounts.errors import OperationRefused
 from accounts.models import AuditEntry, SiteRole, User
 from incidents.models import SlackIdentity
 from incidents.operations import slack_identity
@@ -103,3 +104,18 @@ def test_others_link_and_unlink_nobody_but_themselves(slack: FakeSlack, noon: da
 def test_without_slack_a_persons_page_says_nothing_of_it(db: None) -> None:
     mara, admin = someone("Mara"), someone("Ada", SiteRole.ADMIN)
     assert "slack-h" not in browser(admin).get(f"/settings/people/{mara.pk}/").content.decode()
+
+
+def test_an_admin_cannot_link_a_bot(slack: FakeSlack, noon: datetime) -> None:
+    slack.people["U0ROBOT"] = {"is_bot": True}
+    mara, admin = someone("Mara"), person(SiteRole.ADMIN)
+    for machine in ("U0ROBOT", "USLACKBOT"):
+        with pytest.raises(OperationRefused, match="is a bot"):
+            slack_identity.link(mara, actor=admin, team_id=TEAM, slack_user_id=machine)
+    assert not SlackIdentity.objects.exists()
+
+
+def test_an_admin_links_a_person_although_slack_does_not_answer(slack: FakeSlack, noon: datetime) -> None:
+    slack.down = True
+    slack_identity.link(someone("Mara"), actor=person(SiteRole.ADMIN), team_id=TEAM, slack_user_id="U0MARA")
+    assert SlackIdentity.objects.exists()

@@ -219,8 +219,8 @@ def test_resolving_shows_what_is_missing_with_links(slack: FakeSlack, room: Inci
     say(command(slack, "resolve"))
     view = slack.of("views.open")[0].body["view"]
     assert "submit" not in view
-    assert "Stop the harm" in str(view)
-    assert f"/i/{room.ref}/resolve/" in str(view)
+    assert f"/i/{room.ref}/contain/|Stop the harm" in str(view)
+    assert f"/i/{room.ref}/resolve/|Say why it happened" in str(view)
 
 
 def test_resolving_by_dialog_and_what_was_written_comes_back_when_refused(slack: FakeSlack, room: Incident) -> None:
@@ -229,7 +229,9 @@ def test_resolving_by_dialog_and_what_was_written_comes_back_when_refused(slack:
     view = slack.of("views.open")[0].body["view"]
     said = "The prompt had no output schema; 2.2.0 has one"
     say(submit(view, {"resolution": said}))
-    assert f"> {said}" in slack.of("chat.postEphemeral")[-1].text
+    refused = slack.of("chat.postEphemeral")[-1].text
+    assert f"> {said}" in refused
+    assert f"/i/{room.ref}/resolve/|Say why it happened" in refused
     say(submit(view, {"resolution": said, "origin": "user_side", "no_case_reason": "Their input, not ours"}))
     room.refresh_from_db()
     assert room.resolved_at is not None
