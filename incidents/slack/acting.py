@@ -25,6 +25,7 @@ from incidents.slack.whereabouts import has_card_here, incident_of
 from rollouts.models import Deployment
 
 MENTION = re.compile(r"<@([A-Z0-9]{2,20})(?:\|[^>]*)?>|([UW][A-Z0-9]{2,19})")
+DECLARATION = re.compile(r"sev([1-4])\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 LEVEL = re.compile(r"(?:SEV)?([1-4])", re.IGNORECASE)
 
 
@@ -95,10 +96,9 @@ def declare(ask: Ask) -> Reply:
         return _declared(
             ask, fields.get("title", ""), fields.get("severity", ""), fields.get("agent", ""), fields.get("note", "")
         )
-    word, title = first_word(ask.text)
-    level = LEVEL.fullmatch(word)
-    if level is not None and title and word.lower().startswith("sev"):
-        return _declared(ask, blocks.plain(title), f"SEV{level[1]}")
+    whole = DECLARATION.fullmatch(ask.text.strip())
+    if whole is not None:
+        return _declared(ask, blocks.plain(whole[2]), f"SEV{whole[1]}")
     return Reply(
         f"The dialog did not open. Type it: `declare sev3 what is wrong`, or open {links.declare()}",
         view=_declare_dialog(ask),

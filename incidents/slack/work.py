@@ -23,6 +23,7 @@ from incidents.notifications import slack as transport
 from incidents.notifications.base import TransportError
 from incidents.notifications.slack import SlackRefused
 from incidents.slack import asking, blocks, identity, telling
+from incidents.slack.acting import DECLARATION
 from incidents.slack.asking import Ask, Asked, RefusedWithLinks, Reply
 from incidents.slack.verbs import VERBS, Verb, usages
 from incidents.slack.whereabouts import Unclear
@@ -43,7 +44,8 @@ def opens_dialog(kind: str, payload: Mapping[str, Any]) -> bool:
     """Whether it is a matter of seconds."""
     asked = asking.read(kind, payload)
     verb = VERBS.get(asked.verb)
-    return verb is not None and verb.dialog and asked.fields is None
+    acts = asked.fields is not None or (asked.verb == "declare" and DECLARATION.fullmatch(asked.text.strip()))
+    return verb is not None and verb.dialog and not acts
 
 
 def work_due(at: datetime | None = None) -> int:
@@ -93,7 +95,12 @@ def _work(row: SlackDelivery, at: datetime) -> None:
 
 
 def _waits(row: SlackDelivery, at: datetime) -> bool:
-    """Whether the same person asked something before, which nobody has tried or somebody is at."""
+    """Whether the same person asked something before, which nobody has tried or somebody is at.
+
+    A dialog does nothing yet and cannot wait: its trigger is good for three seconds.
+    """
+    if asking.readable(row.kind, row.payload) and opens_dialog(row.kind, row.payload):
+        return False
     earlier = SlackDelivery.objects.filter(pk__lt=row.pk, done_at=None, given_up_at=None)
     under_way = Q(attempts=0) | Q(claimed_until__gt=at)
     return earlier.filter(under_way, payload__user=row.payload["user"], payload__team=row.payload["team"]).exists()

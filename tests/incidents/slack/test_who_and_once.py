@@ -45,6 +45,19 @@ def test_one_persons_requests_are_worked_in_the_order_they_came(slack: FakeSlack
     assert room.severity == "SEV3"
 
 
+def test_a_dialog_does_not_wait_for_what_was_typed_before_but_a_whole_declaration_does(
+    slack: FakeSlack, room: Incident
+) -> None:
+    keep(command(slack, "note seen"))
+    dialog, whole = keep(command(slack, "declare")), keep(command(slack, "declare sev3 Something else"))
+    assert dialog is not None
+    assert whole is not None
+    work.work_one(dialog.pk)
+    assert len(slack.of("views.open")) == 1
+    work.work_one(whole.pk)
+    assert Incident.objects.count() == 1
+
+
 def test_an_answer_slack_will_not_take_is_not_sent_for_ever(slack: FakeSlack, room: Incident) -> None:
     slack.fail("response", status=404)
     slack.fail("chat.postEphemeral", error="is_archived")
