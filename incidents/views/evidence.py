@@ -72,6 +72,8 @@ def evidence(visit: Visit) -> dict[str, Any]:
             "baseline": baseline(shared),
             "groups": groups(incident, shared, dimension, value),
             "samples": samples,
+            "patterns": questions.failure_patterns(window, 6) if failed else (),
+            "who": questions.who(window) if failed else None,
             "chosen": f"{dimension.value} = {value}" if dimension else "",
             "all_url": reverse("incidents:step", args=[incident.ref, "triage"]),
         },

@@ -193,6 +193,28 @@ class VersionSeen:
         return self.failed_runs / self.runs
 
 
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An agent that runs the bundle, or a system that takes what it makes: how often, and how often in trouble."""
+
+    name: str
+    total: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Who depends on one bundle, and who consumes it, most trouble first (R029, R030)."""
+
+    agents: tuple[Party, ...]
+    consumers: tuple[Party, ...]
+
+    @property
+    def one_agent(self) -> bool:
+        """Whether it is one agent's own prompt rather than one that several share."""
+        return len(self.agents) < 2
+
+
 class ChangeKind(models.TextChoices):
     """What can have changed before a run went bad."""
 

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from rollouts.models import Deployment, Invocation
-from rollouts.telemetry import changes, onset
+from rollouts.telemetry import changes, onset, reach
 from rollouts.telemetry.facts import (
     Bucket,
     Change,
@@ -21,6 +21,7 @@ from rollouts.telemetry.facts import (
     FirstFailure,
     HarmRate,
     Overview,
+    Reach,
     RollbackWould,
     Sample,
     Shared,
@@ -43,6 +44,7 @@ __all__ = [
     "shared_by_failures",
     "spans_of",
     "versions_seen",
+    "who",
 ]
 
 
@@ -95,6 +97,11 @@ def shared_by_failures(window: Window, limit: int = 8) -> Shared:
 def failure_patterns(window: Window, limit: int = 10) -> tuple[FailurePattern, ...]:
     """The ways in which runs failed, most frequent first, with an example each (R028)."""
     return telemetry.failure_patterns(window, limit)
+
+
+def who(window: Window) -> Reach:
+    """Which agents depend on the bundle, which systems consume it, and which of them are in trouble (R029, R030)."""
+    return reach.reach(window)
 
 
 def samples(

@@ -44,6 +44,13 @@ def triage(course: Course) -> None:
     assert {
         "due is not a date", "priority is not one of low, normal, high", "quantity is missing",
     } <= patterns <= {*patterns, "quantity is not a whole number"}  # fmt: skip
+    who = questions.who(window(course))
+    assert {agent.name for agent in who.agents} == {"forge-intake", "forge-repairs", "forge-restock"}
+    assert not who.one_agent
+    consumers = {taker.name: taker.failed for taker in who.consumers}
+    assert consumers["work-orders"] == summary.failed_runs == sum(agent.failed for agent in who.agents)
+    assert 0 < consumers["supplier-mail"] < consumers["work-orders"]
+    assert consumers["stock-ledger"] == 0
     seen = {version.label: version.failed_share for version in questions.versions_seen(window(course))}
     assert seen["1.4.0"] == pytest.approx(0.20, abs=0.04)
     assert seen["1.3.2"] == pytest.approx(0.01, abs=0.02)

@@ -239,6 +239,7 @@ def test_every_question_is_one_statement(noon: datetime, django_assert_num_queri
         lambda: questions.samples(asked),
         lambda: questions.rate_series(asked, timedelta(minutes=1)),
         lambda: questions.versions_seen(asked),
+        lambda: questions.who(asked),
     ):
         with django_assert_num_queries(1):
             ask()
