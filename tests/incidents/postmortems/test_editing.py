@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
 from django.db import connection
 
+from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import NotFound, NotPermitted, OperationRefused
 from accounts.models import SiteRole
 from incidents.models import ActionItem, Postmortem
+from incidents.operations import contain, moves
 from incidents.operations.postmortems import actions, draft, edit
 from incidents.operations.postmortems.edit import EditConflict
 from tests.factories.accounts import UserFactory, machine, person
 from tests.factories.incidents import incident, last, resolved, written
-from tests.factories.rollouts import version
+from tests.factories.rollouts import running, version
 
 pytestmark = pytest.mark.django_db
 
@@ -296,3 +299,17 @@ def test_two_people_saving_one_text_at_once_are_told_of_each_other() -> None:
     assert len(conflicts) == len(people) - 1
     assert {conflict.details["theirs"] for conflict in conflicts} == {kept.text}
     assert {conflict.details["mine"] for conflict in conflicts} | {kept.text} == {f"By {p.label}." for p in people}
+
+
+def test_a_page_from_before_there_were_rows_gets_those_that_every_page_has() -> None:
+    room, actor = incident(running("2.0.0", "2.1.0")), person()
+    moves.record("rollback", contain.roll_back(room, actor=actor).pk)
+    old = Postmortem.objects.create(incident=room, updated_at=clock.now())
+    young = draft.begin(incident(), actor=actor)
+    edit.save_row(young, "layers", "tools", actor=actor, version=1, values={"finding": "implicated"})
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("incidents.migrations.0017_rows_of_older_postmortems").FORWARD)
+    edit.save_row(old, "layers", "tools", actor=actor, version=1, values={"finding": "cleared"})
+    assert (old.layers.count(), old.variables.count(), old.escapes.count()) == (7, 9, 4)
+    assert young.layers.get(layer="tools").finding == "implicated"
+    assert not young.escapes.exists()
