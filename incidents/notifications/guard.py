@@ -17,8 +17,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: (host, port) → the numeric addresses of the name.
 Resolve = Callable[[str, int], list[str]]
 
-#: IPv6 that carries an IPv4 address in its last 32 bits: translated (NAT64) and "compatible".
-CARRIES_IPV4 = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
+#: IPv6 that carries an IPv4 address in its last 32 bits: translated (NAT64) and "compatible". A network's own prefix
+#: for it (64:ff9b:1::/48) is none of these: where the address lies in it nobody outside can know, so it stays private.
+CARRIES_IPV4 = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "::/96"))
 #: Public by number, private by use: the host agent of a cloud.
 OF_THE_HOST = frozenset({ipaddress.ip_address("168.63.129.16")})
 PORTS = "80, 443 or 1024 and above"
