@@ -17,7 +17,7 @@ from rollouts.practice.bundles import BAD, FIX, KEY, VERSIONS
 from tests.callers import Caller
 from tests.factories.accounts import machine, token
 from tests.factories.evals import case, filed, junit
-from tests.factories.rollouts import version
+from tests.factories.rollouts import practised, version
 from tests.rollouts.test_cli import Shell
 
 CASES = f"/api/v1/bundles/{KEY}/cases"
@@ -173,6 +173,7 @@ def test_reading_takes_the_scope_read_and_changing_the_scope_push() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_command_line_asks_for_a_run_and_waits_for_it(live_server: LiveServer, tmp_path: Path) -> None:
     shell = Shell(live_server.url, tmp_path, token(Scope.PUSH, Scope.READ)[1])
+    practised(KEY)
     for label in (BAD, FIX):
         push(KEY, VERSIONS[label], actor=machine())
     case("approved", inputs={"amount": 480, "approved": 480})
