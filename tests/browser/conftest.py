@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.factories.rollouts import body
 from tests.processes import Workbench, installed
@@ -16,6 +16,22 @@ from tests.programs import needed
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 PHONE = {"width": 375, "height": 667}
 DESK = {"width": 1280, "height": 800}
+#: What a page says of a press within 400 ms of a swap, which does not count.
+JUST_CHANGED = "That just changed. Press again."
+
+
+def press(what: Locator) -> None:
+    """Click as a person does: again, a moment later, when the page says that it just changed under the finger."""
+    heard = what.page.locator("#announce")
+    for _ in range(10):
+        heard.evaluate("box => { box.textContent = ''; }")
+        what.click()
+        try:
+            expect(heard).to_have_text(JUST_CHANGED, timeout=200)
+        except AssertionError:
+            return
+        what.page.wait_for_timeout(450)
+    raise AssertionError(f"{what} kept changing under the finger")
 
 
 class Site:

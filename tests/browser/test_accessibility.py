@@ -6,7 +6,7 @@ import pytest
 
 from incidents.views.frame import COMPONENTS
 from tests.browser.accessibility import axe, findings
-from tests.browser.conftest import DESK, PHONE, Site
+from tests.browser.conftest import DESK, PHONE, Site, press
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +66,7 @@ def test_nothing_is_in_anybodys_way(site: Site, size: dict[str, int], scheme: st
             if found := look(page):
                 wrong[path] = found
         page.goto(f"/i/{ref}/contain/")
-        page.locator("#roll-back").click()
+        press(page.locator("#roll-back"))
         page.get_by_text("Rolled back", exact=True).first.wait_for()
         if found := look(page):
             wrong["after the press"] = found

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.accessibility import findings
-from tests.browser.conftest import DESK, PHONE, Site
+from tests.browser.conftest import DESK, PHONE, Site, press
 
 pytestmark = pytest.mark.browser
 
@@ -16,7 +16,7 @@ def begun(site: Site, agent: str) -> str:
     ref = site.incident(agent=agent)
     with site.window() as page:
         page.goto(f"/i/{ref}/postmortem/")
-        page.get_by_role("button", name="Start the postmortem").click()
+        press(page.get_by_role("button", name="Start the postmortem"))
         page.locator("#editor").wait_for()
     return f"/i/{ref}/postmortem/"
 
@@ -32,7 +32,7 @@ def test_what_is_typed_saves_itself_and_is_there_after_a_reload(site: Site) -> N
         expect(page.locator("#s-impact-preview strong")).to_have_text("refused")
         expect(page.locator("#s-impact [data-state]")).to_contain_text("Saved")
         expect(text).to_be_focused()
-        page.get_by_role("button", name="Add inference").click()
+        press(page.get_by_role("button", name="Add inference"))
         page.get_by_label("It inferred").fill("That everybody is owed one")
         page.keyboard.press("Control+s")
         expect(page.locator("#inferences [data-state]")).to_contain_text("Saved")
@@ -61,10 +61,10 @@ def test_two_writers_see_both_texts_and_each_other(site: Site) -> None:
         other.keyboard.type(", and goes on")
         expect(mine).to_have_value("Mine came second, and goes on")
         expect(mine).to_be_focused()
-        other.get_by_role("button", name="Merge").click()
+        press(other.get_by_role("button", name="Merge"))
         both = other.get_by_role("textbox", name="Impact", exact=True)
         expect(both).to_have_value("Theirs came first.\nMine came second, and goes on")
-        other.get_by_role("button", name="Save Impact").click()
+        press(other.get_by_role("button", name="Save Impact"))
         expect(other.locator("#s-impact [data-state]")).to_contain_text("Saved")
         expect(one.get_by_role("textbox", name="Impact", exact=True)).to_have_value(
             "Theirs came first.\nMine came second, and goes on"
@@ -114,14 +114,14 @@ def test_nothing_of_the_postmortem_is_in_anybodys_way(site: Site, size: dict[str
         page.goto(path)
         expect(page.locator("#pm-status")).to_contain_text("Ready")
         expect(page.locator("#pm-record")).to_contain_text("Damage")
-        page.get_by_role("button", name="Add inference").click()
+        press(page.get_by_role("button", name="Add inference"))
         page.locator("#inferences-1, [id^=inferences-]").first.wait_for()
         page.locator("#new-actions").fill("Gate it")
-        page.get_by_role("button", name="Add action").click()
+        press(page.get_by_role("button", name="Add action"))
         expect(page.locator("#actions")).to_contain_text("Name an owner", timeout=20_000)
         if found := findings(page):
             wrong["editor"] = found
-        page.get_by_role("button", name="Publish revision 1").click()
+        press(page.get_by_role("button", name="Publish revision 1"))
         page.wait_for_url("**#sign")
         for part in ("revisions/1/", "revisions/?old=1&new=1", "print/"):
             page.goto(path + part)

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESK, PHONE, Site
+from tests.browser.conftest import DESK, PHONE, Site, press
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +31,7 @@ def test_a_note_from_elsewhere_appears_by_itself_and_what_is_being_typed_stays(s
         expect(box).to_be_focused()
         page.reload()
         expect(page.get_by_label("Note", exact=True)).to_have_value("half a sentence")
-        page.get_by_role("button", name="Note", exact=True).click()
+        press(page.get_by_role("button", name="Note", exact=True))
         expect(page.locator("#timeline")).to_contain_text("half a sentence")
         expect(page.get_by_label("Note", exact=True)).to_have_value("")
 
@@ -103,11 +103,11 @@ def test_an_armed_strip_is_not_swapped_away_and_escape_disarms_it(site: Site) ->
     with site.window() as page:
         page.goto(f"/i/{ref}/contain/")
         live(page)
-        page.locator("#roll-back").click()
+        press(page.locator("#roll-back"))
         strip = page.locator("#act details.arm").first
         expect(strip).to_be_visible()
         page.wait_for_timeout(1_000)
-        strip.locator("summary").click()
+        press(strip.locator("summary"))
         expect(strip.get_by_role("button", name="Roll forward to 2.0.0")).to_be_visible()
         site.api(f"incidents/{ref}/note", {"text": "meanwhile"})
         expect(page.locator("#timeline")).to_contain_text("meanwhile")
@@ -134,15 +134,14 @@ def test_what_the_server_refuses_is_said_where_it_was_pressed(site: Site) -> Non
     with site.window() as page:
         page.goto(f"/i/{ref}/resolve/")
         page.get_by_label("Where it came from").select_option("hot_edit")
-        page.get_by_role("button", name="Name the cause").click()
+        press(page.get_by_role("button", name="Name the cause"))
         page.get_by_role("textbox", name="What makes it right").fill("Prompt put back")
         page.get_by_role("textbox", name="Why a cause without a case").fill("Nothing can be replayed.")
-        page.get_by_role("button", name=f"Resolve {ref}").click()
+        press(page.get_by_role("button", name=f"Resolve {ref}"))
         expect(page.get_by_role("alert").filter(has_text="cannot close yet")).to_be_visible()
         expect(page.get_by_role("textbox", name="What makes it right")).to_have_value("Prompt put back")
-        page.wait_for_timeout(500)  # a press within 400 ms of a swap does not count
         page.get_by_role("textbox", name="What makes it right").fill(" ")
-        page.get_by_role("button", name=f"Resolve {ref}").click()
+        press(page.get_by_role("button", name=f"Resolve {ref}"))
         expect(page.locator(".error-summary")).to_be_focused()
         assert page.title().startswith("Error:")
 

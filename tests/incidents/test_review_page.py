@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import clock
 from accounts.errors import NotPermitted, OperationRefused
 from accounts.models import AuditEntry, SiteRole
-from incidents.models import Incident, Postmortem, Review
+from incidents.models import Incident, Postmortem, Review, StandardChange
 from incidents.operations import contain, moves, reviews
 from incidents.quarters import Quarter
 from tests.browsers import Browser, text
@@ -145,10 +145,13 @@ def test_why_none_changed_is_a_decision_too() -> None:
 @pytest.mark.parametrize("wrong", ["INC-0", "../a", ""])
 def test_a_decision_names_incidents_that_are_there(wrong: str) -> None:
     room, review = incident(), reviews.start(now(), actor=person())
-    given = {"pattern": "p", "changed": False, "text": "t"}
+
+    def decide(*refs: str) -> StandardChange:
+        return reviews.decide(review, actor=person(), pattern="p", changed=False, text="t", incident_refs=list(refs))
+
     with pytest.raises(OperationRefused, match="There is no incident"):
-        reviews.decide(review, actor=person(), incident_refs=[room.ref, wrong], **given)
-    made = reviews.decide(review, actor=person(), incident_refs=[room.ref.lower(), room.ref], **given)
+        decide(room.ref, wrong)
+    made = decide(room.ref.lower(), room.ref)
     assert made.incident_refs == [room.ref]
     assert f'/i/{room.ref}/"' in text(Browser().get("/review/"))
 
