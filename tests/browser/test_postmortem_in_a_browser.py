@@ -122,7 +122,7 @@ def test_nothing_of_the_postmortem_is_in_anybodys_way(site: Site, size: dict[str
         if found := findings(page):
             wrong["editor"] = found
         press(page.get_by_role("button", name="Publish revision 1"))
-        page.wait_for_url("**#sign")
+        expect(page.locator("#sign")).to_contain_text("Revision 1")
         for part in ("revisions/1/", "revisions/?old=1&new=1", "print/"):
             page.goto(path + part)
             if found := findings(page):
