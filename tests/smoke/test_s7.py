@@ -228,6 +228,11 @@ def finish(story: Story, visitor: Visitor, ref: str) -> None:
     assert story.incidents()[0]["status"] == "resolved"
     write(visitor, f"/i/{ref}/postmortem/")
     assert (story.incidents()[0]["step"], story.incidents()[0]["status"]) == ("closed", "closed")
+    for label, part in (("2.1.0", "at fault"), ("2.0.3", "gone back to")):
+        assert ref in visitor.open(f"/bundles/customer-service/{label}/")
+        assert f"{part} · revision 1" in visitor.words
+    quarter = f"{DAY.year}Q{(DAY.month + 2) // 3}"
+    assert ref in visitor.open(f"/review/?q={quarter}&show=published")
 
 
 def prove(story: Story, visitor: Visitor, ref: str) -> None:
