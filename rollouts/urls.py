@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern] = [
     path("bundles/<str:key>/evals/<str:name>/<str:case>/remove/", evals.remove_case, name="remove_case"),
     path("bundles/<str:key>/<str:version>/", bundles.version, name="version"),
     path("bundles/<str:key>/<str:version>/run/", evals.request_run, name="request_run"),
+    path("bundles/<str:key>/<str:version>/junit/", evals.file_junit, name="file_junit"),
     path("bundles/<str:key>/<str:version>/promote/", bundles.promote, name="promote"),
     path("runs/<int:run>/", evals.run, name="run"),
     path("runs/<int:run>/cancel/", evals.cancel_run, name="cancel_run"),

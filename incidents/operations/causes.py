@@ -94,8 +94,8 @@ def link_case(cause: Cause, case: RegressionCase, *, actor: Actor, at: datetime 
     """``case`` would have caught this cause. What was said about having none is taken back by it."""
     cause = _lock(cause, actor)
     deployment = cause.incident.deployment
-    if deployment is None or case.eval_set.bundle.agent_id != deployment.bundle.agent_id:
-        raise OperationRefused(f"{case} is a case of another agent than this incident's.", status=422)
+    if deployment is None or case.eval_set.bundle_id != deployment.bundle_id:
+        raise OperationRefused(f"{case} is a case of another bundle than this incident's.", status=422)
     if cause.cases.filter(pk=case.pk).exists():
         return cause
     cause.cases.add(case)

@@ -15,9 +15,10 @@ from incidents.models import Cause, Incident
 from incidents.models.cause import surest_first
 from incidents.operations.cases import deployment_of
 from incidents.operations.refusals import known, still_open_record
-from rollouts.models import BundleVersion, EvalRun, EvalSet, RegressionCase, Rollback
+from rollouts.models import BundleVersion, EvalRun, EvalSet, EvalSetVersion, RegressionCase, Rollback
 from rollouts.operations import eval_runs
-from rollouts.operations.eval_proof import Tally, newest_tallies
+from rollouts.operations.cases import is_kept
+from rollouts.operations.eval_proof import Tally, holds, newest_tallies
 
 #: Cases as the panel and the exits read them; bodies of versions stay behind.
 STANDING = (
@@ -39,7 +40,7 @@ class CaseProof:
 
     @property
     def is_proven(self) -> bool:
-        return self.on_bad.k > 0 and 0 < self.on_fix.n == self.on_fix.k
+        return self.on_bad.k > 0 and holds(self.case, self.on_fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class CauseProof:
 class Standing:
     """Where the proof stands. ``fix`` is the version in service now, ``following`` the one that may replace it.
 
-    ``red`` is the newest run of a whole set on ``fix`` when that failed.
+    ``red`` is a whole set's newest run on ``fix`` that failed.
     """
 
     bad: BundleVersion | None
@@ -77,12 +78,15 @@ class Standing:
 
 
 def standing(incident: Incident) -> Standing:
-    """Causes, their cases and what the newest finished runs say of them. Seven queries at most."""
+    """Causes, their cases and what the newest finished runs say of them. Seven queries at most.
+
+    A case that was left out of its set proves nothing any more, and covers nothing.
+    """
     fix = incident.deployment.active if incident.deployment else None
     causes = surest_first(incident.causes.live())
     covers = Q(causes__in=[cause.pk for cause in causes])
     cases = list(
-        STANDING.filter(covers | Q(incident_ref=incident.ref))
+        STANDING.filter(is_kept(), covers | Q(incident_ref=incident.ref))
         .annotate(covered=ArrayAgg("causes", filter=covers, distinct=True, default=[]))
         .order_by("pk")
     )
@@ -92,7 +96,9 @@ def standing(incident: Incident) -> Standing:
     tallies = newest_tallies(cases, {version.pk: version for version in named}.values()) if cases else {}
 
     def proof(case: RegressionCase) -> CaseProof:
-        its_bad = case.bad_version or bad
+        # A case of an earlier incident has to fail on what was bad in this one, or it would not have caught it.
+        its_own = case.incident_ref == incident.ref
+        its_bad = (case.bad_version or bad) if its_own else (bad or case.bad_version)
         on_bad = tallies.get((case.pk, its_bad.pk), Tally()) if its_bad else Tally()
         return CaseProof(
             case,
@@ -113,13 +119,20 @@ def standing(incident: Incident) -> Standing:
 
 
 def bad_version(incident: Incident, cases: Iterable[RegressionCase]) -> BundleVersion | None:
-    """The version that failed: what the cases name, else what a rollback of this incident took back."""
-    named = [case.bad_version for case in cases if case.bad_version is not None]
-    if named:
-        return max(named, key=lambda version: version.number)
+    """The version that failed: what this incident's newest rollback took back, else what its cases name."""
     moves = incident.machine_moves.filter(kind="rollback").values("object_id")
     rollback = Rollback.objects.filter(pk__in=moves).select_related("from_version__bundle").first()
-    return rollback.from_version if rollback else None
+    if rollback is not None:
+        return rollback.from_version
+    named = [case.bad_version for case in cases if case.bad_version and case.incident_ref == incident.ref]
+    return max(named, key=lambda version: version.number, default=None)
+
+
+def sets_of(bundle_id: int) -> list[EvalSetVersion]:
+    """The newest version of each set of a bundle that has cases, in the order of their names."""
+    newest = EvalSetVersion.objects.filter(eval_set__bundle=bundle_id).select_related("eval_set__bundle")
+    found = newest.order_by("eval_set__name", "-number").distinct("eval_set__name")
+    return [version for version in found if version.case_ids]
 
 
 def next_version(bad: BundleVersion | None, fix: BundleVersion | None) -> BundleVersion | None:
@@ -157,25 +170,34 @@ def unproven(proof: CaseProof, fix: BundleVersion | None) -> str:
         return f"Say which version {key} fails on."
     if proof.on_bad.n == 0:
         return f"Run {key} on {bad.label}, the version that was bad."
+    if proof.on_bad.k == 0 and proof.on_bad.n < proof.case.repeats:
+        return f"Run {key} on {bad.label} again: {proof.on_bad.n} of its {proof.case.repeats} tries were made."
     if proof.on_bad.k == 0:
         return f"Refine {key}: it passed {proof.on_bad.n} of {proof.on_bad.n} on {bad.label}, so it catches nothing."
     if fix is None or fix == bad:
         return f"Put the fix in service: {bad.label} still is."
     if proof.on_fix.n == 0:
         return f"Run {key} on {fix.label}, the version in service."
+    if proof.on_fix.k == proof.on_fix.n:
+        return f"Run {key} on {fix.label} again: {proof.on_fix.n} of its {proof.case.repeats} tries were made."
     return f"Fix what {key} shows: it passed {proof.on_fix} on {fix.label}."
 
 
 def failed_suite(version: BundleVersion) -> EvalRun | None:
-    """The newest run of a whole set on ``version``, when it failed; nobody can waive that."""
-    runs = EvalRun.objects.filter(version=version, only=None, state__in=[EvalRun.State.PASSED, EvalRun.State.FAILED])
-    newest = runs.defer("raw").order_by("-done_at", "-pk").first()
-    return newest if newest is not None and newest.state == EvalRun.State.FAILED else None
+    """A whole set whose newest run on ``version`` failed; nobody can waive that.
+
+    A set that was not run on it says nothing here: what was gone back to has been in service before, and what was
+    promoted since went through the gates.
+    """
+    judged = EvalRun.objects.filter(version=version, only=None, state__in=[EvalRun.State.PASSED, EvalRun.State.FAILED])
+    newest = judged.defer("raw").order_by("eval_set_version__eval_set", "-done_at", "-pk")
+    of_each_set = newest.distinct("eval_set_version__eval_set")
+    return next((run for run in of_each_set if run.state == EvalRun.State.FAILED), None)
 
 
 def run(incident: Incident, *, actor: Actor, on: str) -> list[EvalRun]:
     """Ask for runs: the cases of this incident on the version each failed on, on the fix or on the version after it,
-    or the whole golden set (``all``) on the candidate."""
+    or every set of the bundle, whole (``all``), on the candidate."""
     known(on, ["bad", "fix", "next", "all"], "version")
     still_open_record(incident)
     deployment_of(incident)
@@ -184,7 +206,13 @@ def run(incident: Incident, *, actor: Actor, on: str) -> list[EvalRun]:
         version = found.candidate
         if version is None:
             raise OperationRefused("Nothing is in service here, so there is nothing to run the suite on.")
-        return [eval_runs.request_run(version, actor=actor, incident_ref=incident.ref)]
+        sets = sets_of(version.bundle_id)
+        if not sets:
+            raise OperationRefused("Make a case first: there is nothing to run.")
+        return [
+            eval_runs.request_run(version, actor=actor, set_name=each.eval_set.name, incident_ref=incident.ref)
+            for each in sets
+        ]
     wanted: dict[tuple[BundleVersion, EvalSet], list[str]] = defaultdict(list)
     for proof in found.cases:
         version = {"bad": proof.bad, "fix": found.fix, "next": found.following}[on]

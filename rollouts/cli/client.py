@@ -44,11 +44,12 @@ class Client:
                 return rows
             cursor = quote(str(told["next"]), safe="")
 
-    def post(self, *path: str, body: Any = None, bearer: str | None = None) -> tuple[int, Any]:
-        """Status and body; ``bearer`` is whoever acts, unless said: empty for nobody."""
-        return self._send(
-            "POST", path, body, self.credentials.bearer if bearer is None else bearer, "", TIMEOUT_SECONDS
-        )
+    def post(
+        self, *path: str, body: Any = None, file: bytes | None = None, query: str = "", bearer: str | None = None
+    ) -> tuple[int, Any]:
+        """Status and body; ``file`` is XML sent as it is. ``bearer`` is whoever acts, unless said: empty for nobody."""
+        acting = self.credentials.bearer if bearer is None else bearer
+        return self._send("POST", path, body if file is None else file, acting, query, TIMEOUT_SECONDS)
 
     def _send(
         self, method: str, path: tuple[str, ...], body: Any, bearer: str, query: str, timeout: float
@@ -58,7 +59,9 @@ class Client:
         if bearer:
             headers["Authorization"] = f"Bearer {bearer}"
         data = None
-        if method == "POST":
+        if isinstance(body, bytes):
+            data, headers["Content-Type"] = body, "application/xml"
+        elif method == "POST":
             data = b"" if body is None else json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - http(s) only, checked on load

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from rollouts.cli import credentials, folder
 from rollouts.cli.choose import Choice, candidates, choose
 from rollouts.cli.client import Client
-from rollouts.cli.failures import Failure, Refused
+from rollouts.cli.failures import Exit, Failure, Refused
 
 POLL_SECONDS = 2.0
 LOOK_SECONDS = 3.0
@@ -107,18 +107,25 @@ def status(client: Client, asked: Namespace) -> None:
 
 
 def evaluate(client: Client, asked: Namespace) -> None:
-    """Run a set over a version; with ``--wait`` until it is over, failing unless it passed."""
+    """Run a set over a version; with ``--wait`` until it is over, failing unless it passed.
+
+    With ``--junit`` nothing is run: what another runner found is filed, and fails likewise unless it passed.
+    """
     number = asked.number
     if number is None:
         versions = client.get("bundles", asked.agent)["versions"]
         if not versions:
             raise Failure(f"{asked.agent} has no version yet. Push one first: lastgood push <folder>.")
         number = versions[0]["number"]
-    body = {"set": asked.set, "only": asked.only or None}
-    _, told = client.post("bundles", asked.agent, "versions", str(number), "eval-runs", body=body)
+    path = ("bundles", asked.agent, "versions", str(number), "eval-runs")
+    if asked.junit:
+        query = f"?set={quote(asked.set, safe='')}"
+        _, told = client.post(*path, "junit", file=_file(asked.junit), query=query)
+    else:
+        _, told = client.post(*path, body={"set": asked.set, "only": asked.only or None})
     what = f"{told['set']['name']}@{told['set']['number']} on {asked.agent}@{told['version']['label']}"
     page = f"{client.credentials.url}/runs/{told['run']}/"
-    if not asked.wait:
+    if not asked.wait and not asked.junit:
         say(asked, told, f"Run {told['run']}, {what}, is {told['state']}: {page}")
         return
     stalled = None
@@ -138,6 +145,13 @@ def evaluate(client: Client, asked: Namespace) -> None:
     )
     if told["state"] != "passed":
         raise Failure(f"The run has {told['state']}." if told["state"] == "failed" else f"The run is {told['state']}.")
+
+
+def _file(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise Failure(f"{name} cannot be read: {error.strerror}.", Exit.USAGE) from None
 
 
 def login(client: Client, asked: Namespace) -> None:

@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--number", type=int, help="the version to run it on")
     evaluate.add_argument("--set", default="golden", help="golden unless said")
     evaluate.add_argument("--only", action="append", metavar="CASE", help="this case only; may be given again")
+    evaluate.add_argument("--junit", metavar="FILE", help="file this JUnit XML result instead of running anything")
     evaluate.add_argument("--wait", action="store_true", help="until it is over; fails unless it passed")
 
     ack = _verb(verbs, "ack", "acknowledge an incident (after lastgood login)", commands.ack)

@@ -8,7 +8,9 @@ from datetime import date, datetime
 from typing import Any
 
 import rfc8785
+from django.contrib.postgres.fields import ArrayField
 from django.db import transaction
+from django.db.models import BigIntegerField, Exists, Func, OuterRef
 from django.utils.text import slugify
 
 from accounts import clock
@@ -118,8 +120,11 @@ def add_case(
 
 @transaction.atomic
 def remove_case(case: RegressionCase, *, actor: Actor, reason: str, at: datetime | None = None) -> EvalSetVersion:
-    """Leave ``case`` out of its set's next version, and say why. The case and its results stay."""
-    require(actor, Permission.PUSH)
+    """Leave ``case`` out of its set's next version, and say why. The case and its results stay.
+
+    Every later version is promoted without it, and what it kept red may become green: an approver's word, as a waiver.
+    """
+    require(actor, Permission.APPROVE)
     at, reason = at or clock.now(), reason.strip()
     if not reason:
         raise OperationRefused("Say why this case no longer has to pass.", status=422)
@@ -140,6 +145,16 @@ def remove_case(case: RegressionCase, *, actor: Actor, reason: str, at: datetime
 def newest(eval_set: EvalSet) -> EvalSetVersion | None:
     """The newest version of a set; None while nobody has added a case."""
     return eval_set.versions.order_by("-number").first()
+
+
+def is_kept() -> Exists:
+    """Of a row of RegressionCase: whether the newest version of its set still has it."""
+    this = Func(OuterRef("pk"), template="ARRAY[%(expressions)s]", output_field=ArrayField(BigIntegerField()))
+    return Exists(
+        EvalSetVersion.objects.filter(
+            eval_set=OuterRef("eval_set"), number=OuterRef("eval_set__last_number"), case_ids__contains=this
+        )
+    )
 
 
 def digest(cases: Iterable[RegressionCase]) -> str:

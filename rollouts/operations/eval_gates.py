@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from rollouts.models import BundleVersion, EvalRun, EvalSetVersion, GateResult, RegressionCase
-from rollouts.operations.eval_proof import newest_tallies
+from rollouts.operations.eval_proof import holds, newest_tallies
 
 #: The gate that runs of the whole set write.
 EVALS = "evals"
@@ -138,8 +138,9 @@ def _fail_then_pass(named: list[RegressionCase]) -> Told:
     """A case proves something only when it was seen failing on the version it was made for."""
     tallies = newest_tallies(named, [case.bad_version for case in named if case.bad_version is not None])
     seen = [(case, tallies.get((case.pk, case.bad_version_id or 0))) for case in named]
-    unseen = [case for case, tally in seen if tally is None]
-    passing = [case for case, tally in seen if tally is not None and tally.k == tally.n]
+    passing = [case for case, tally in seen if tally is not None and holds(case, tally)]
+    # One failure is enough to have been seen failing; passes are not until every try was made.
+    unseen = [case for case, tally in seen if tally is None or (tally.k == tally.n < case.repeats)]
     runs = [tally.run for tally in tallies.values() if tally.run is not None]
     if passing:
         sentence = f"Passes on the version it should fail on, so it proves nothing: {_named(passing)}."

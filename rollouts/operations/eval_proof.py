@@ -22,16 +22,17 @@ class Tally:
         return f"{self.k} of {self.n}"
 
 
+def holds(case: RegressionCase, tally: Tally) -> bool:
+    """Whether it passed every try that it takes (``repeats``): a run that broke off half-way proves nothing."""
+    return case.repeats <= tally.n == tally.k
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the newest finished results say: a case is proven when it failed on the bad version and holds on the fix."""
+    """What the newest finished results say: how often a case failed on the bad version, and passed on the fix."""
 
     failed_on_bad: Tally
     passed_on_fix: Tally
-
-    @property
-    def is_proven(self) -> bool:
-        return self.failed_on_bad.k > 0 and 0 < self.passed_on_fix.n == self.passed_on_fix.k
 
 
 def proof(case: RegressionCase, bad: BundleVersion | None, fix: BundleVersion | None) -> Proof:

@@ -19,12 +19,6 @@ from accounts.permissions import Permission, require
 from rollouts import junit, signals
 from rollouts.models import BundleVersion, EvalResult, EvalRun, EvalSet, EvalSetVersion, RegressionCase
 from rollouts.operations import cases, eval_gates
-from rollouts.operations.eval_proof import Proof, Tally, newest_tallies, proof
-
-__all__ = [
-    "CHANNEL", "Matched", "Progress", "Proof", "Tally", "cancel", "newest_tallies", "progress", "proof",
-    "request_run", "unmatched", "upload_junit",
-]  # fmt: skip
 
 #: A runner that says nothing for this long is called stalled; it is ended only when its time is over.
 SILENCE = timedelta(seconds=120)

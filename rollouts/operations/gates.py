@@ -89,7 +89,7 @@ def board(version: BundleVersion, environment: str) -> list[Gate]:
 def look(version: BundleVersion) -> Look:
     """Read once what all environments are judged by: six queries at most, however many gates and cases there are."""
     results = version.gate_results.select_related("eval_run").defer("eval_run__raw").order_by("-at", "-pk")
-    activations = version.activations.select_related("deployment__environment", "deployment__bundle")
+    activations = version.activations.select_related("deployment__environment", "deployment__bundle", "waiver")
     looked = eval_gates.look(version)
     told = {said.gate: said for said in looked.told}
     return Look(list(results), list(activations), looked.sets, looked.runs, told)

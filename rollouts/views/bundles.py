@@ -164,6 +164,7 @@ def version_page(
         "gates": looked.results[:20],
         "postmortems": signals.written_about(found),
         "history": looked.activations[:20],
+        "at": now(),
         "form": form,
         "refusal": refusal,
         "may": Rights(request.actor),

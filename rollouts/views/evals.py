@@ -16,10 +16,10 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.errors import OperationRefused
 from accounts.http import Rights, show
 from accounts.middleware import ActorRequest
-from rollouts import access
+from rollouts import access, junit
 from rollouts.models import Bundle, BundleVersion, EvalResult, EvalRun, EvalSetVersion, RegressionCase
 from rollouts.operations import cases, eval_runs
-from rollouts.operations.eval_runs import Tally
+from rollouts.operations.eval_proof import Tally, newest_tallies
 
 MOST_CASES = 300
 MOST_RESULTS = 300
@@ -62,7 +62,7 @@ def evals(request: ActorRequest, key: str) -> HttpResponse:
         .defer("inputs", "expected", "check_body", "bad_version__body")
         .order_by("-pk")
     )
-    tallies = eval_runs.newest_tallies(found_cases, [version for version, _ in compared])
+    tallies = newest_tallies(found_cases, [version for version, _ in compared])
     sets = []
     for name, of_set in sorted(versions.items()):
         inside = set(of_set[0].case_ids)
@@ -201,6 +201,28 @@ def request_run(request: ActorRequest, key: str, version: str) -> HttpResponse:
         if refusal.status == 403:
             raise
         messages.error(request, str(refusal))
+        return redirect("rollouts:version", found.bundle.key, found.label)
+    return redirect("rollouts:run", made.pk)
+
+
+@require_POST
+def file_junit(request: ActorRequest, key: str, version: str) -> HttpResponse:
+    """File what another runner found on this version, as a JUnit XML file; on to the page of the run."""
+    found = access.get_version(request.actor, key, version)
+    file = request.FILES.get("file")
+    try:
+        if file is None:
+            raise OperationRefused("Choose the JUnit XML file that your runner wrote.", status=422)
+        made = eval_runs.upload_junit(
+            found,
+            actor=acting(request),
+            body=file.read(junit.MAX_BYTES + 1),  # one more than is taken: the operation says what is too large
+            set_name=request.POST.get("set", cases.DEFAULT_SET)[:64],
+        )
+    except OperationRefused as refusal:
+        if refusal.status == 403:
+            raise
+        messages.error(request, f"Not filed. {refusal}")
         return redirect("rollouts:version", found.bundle.key, found.label)
     return redirect("rollouts:run", made.pk)
 

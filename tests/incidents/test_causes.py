@@ -147,10 +147,10 @@ def test_a_case_takes_back_the_reason_why_there_is_none() -> None:
     assert last(room).text == "Proof waived for hot edit: the judge is away"
 
 
-def test_a_case_of_another_agent_covers_nothing_here() -> None:
+def test_a_case_of_another_bundle_covers_nothing_here() -> None:
     cause = named(incident(running("1.0.0")))
     deployment("another")
-    with pytest.raises(OperationRefused, match="another agent"):
+    with pytest.raises(OperationRefused, match="another bundle"):
         causes.link_case(cause, case("another"), actor=person())
     assert RegressionCase.objects.count() == 1
 

@@ -12,10 +12,12 @@ from accounts.models import SiteRole
 from incidents.models import Incident
 from incidents.operations import cases, causes, contain, exits, moves, proving, resolve
 from rollouts.models import BundleVersion, RegressionCase
+from rollouts.operations import cases as eval_cases
 from rollouts.operations import eval_work
+from rollouts.operations.eval_runs import upload_junit
 from rollouts.practice.bundles import BAD, FIX, GOOD, KEY
 from tests.factories.accounts import person
-from tests.factories.evals import filed
+from tests.factories.evals import case, filed, junit
 from tests.factories.incidents import incident
 from tests.factories.rollouts import deployment, running, version
 from tests.incidents.refunds import TRACE, refund_room
@@ -169,3 +171,64 @@ def test_every_refusal_of_asking_for_runs(room: Incident) -> None:
     version("idle")
     with pytest.raises(OperationRefused, match="Nothing is in service"):
         proving.run(incident(deployment("idle")), actor=person(), on="all")
+
+
+def test_a_case_of_an_earlier_incident_has_to_fail_on_what_was_bad_in_this_one(room: Incident) -> None:
+    earlier = incident(room.deployment)
+    check: dict[str, Any] = {"check_kind": "assertion", "check_body": {"path": "outcome", "operator": "exists"}}
+    old = cases.make(
+        earlier, actor=person(), title="t", inputs={"amount": 1}, key="old", bad_version=labelled(GOOD), **check
+    )
+    filed(labelled(GOOD), old="fail")
+    cause = causes.add(room, actor=person(), origin="prompt_change")
+    causes.link_case(cause, old, actor=person())
+    assert orders(room)[0] == "Run old on 2.1.0, the version that was bad."
+    filed(labelled(BAD), old="pass")
+    filed(labelled(GOOD), old="pass")
+    assert orders(room) == ["Refine old: it passed 1 of 1 on 2.1.0, so it catches nothing."]
+
+
+def test_a_run_that_broke_off_proves_neither_the_fix_nor_that_the_bad_version_passes(room: Incident) -> None:
+    causes.add(room, actor=person(), origin="prompt_change")
+    check: dict[str, Any] = {"check_kind": "assertion", "check_body": {"path": "outcome", "operator": "exists"}}
+    cases.make(
+        room, actor=person(), title="t", inputs={"amount": 1}, key="k", repeats=5, bad_version=labelled(BAD), **check
+    )
+    filed(labelled(BAD), k="pass")
+    assert orders(room) == ["Run k on 2.1.0 again: 1 of its 5 tries were made."]
+    filed(labelled(BAD), k="fail")
+    filed(labelled(GOOD), k="pass")
+    assert orders(room) == ["Run k on 2.0.3 again: 1 of its 5 tries were made."]
+
+
+def test_a_case_that_was_left_out_covers_nothing_and_stops_no_run(room: Incident) -> None:
+    causes.add(room, actor=person(), origin="prompt_change")
+    left_out = made(room)
+    eval_cases.remove_case(left_out, actor=person(SiteRole.APPROVER), reason="It asks for the wrong thing.")
+    assert orders(room) == ["Make a case for prompt change, or say why there can be none."]
+    with pytest.raises(OperationRefused, match="Make a case first"):
+        proving.run(room, actor=person(), on="bad")
+    kept = cases.make(
+        room,
+        actor=person(),
+        title="t",
+        inputs={"amount": 1},
+        key="kept",
+        check_kind="rubric",
+        check_body={"text": "Refunded."},
+        bad_version=labelled(BAD),
+    )
+    (run,) = proving.run(room, actor=person(), on="bad")
+    assert run.only == [kept.pk]
+
+
+def test_the_whole_suite_is_every_set_and_a_green_one_hides_no_red_one(room: Incident) -> None:
+    cause = causes.add(room, actor=person(), origin="prompt_change")
+    key = made(room).key
+    causes.waive_proof(cause, actor=person(), reason="later")
+    case("tone", set_name="tone", title="Polite", bundle=KEY)
+    asked = proving.run(room, actor=person(), on="all")
+    assert [run.eval_set_version.eval_set.name for run in asked] == ["golden", "tone"]
+    red = filed(labelled(GOOD), **{key.replace("-", "_"): "fail"})
+    upload_junit(labelled(GOOD), actor=person(), body=junit(tone="pass"), set_name="tone")
+    assert orders(room) == [f"Make the whole suite pass on 2.0.3: 1 failed in run {red.pk}."]

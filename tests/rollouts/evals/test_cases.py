@@ -47,7 +47,7 @@ def test_a_case_makes_its_set_and_a_first_version_with_a_digest() -> None:
 
 def test_every_change_is_a_new_version_and_the_old_ones_stay() -> None:
     first, second = made(), made(title="A second refund")
-    assert remove_case(first, actor=person(SiteRole.RESPONDER), reason="The limit is gone.").number == 3
+    assert remove_case(first, actor=person(SiteRole.APPROVER), reason="The limit is gone.").number == 3
     versions = EvalSetVersion.objects.order_by("number")
     assert [version.case_ids for version in versions] == [[first.pk], [first.pk, second.pk], [second.pk]]
     assert len({version.digest for version in versions}) == 3
@@ -61,7 +61,7 @@ def test_the_same_case_again_is_the_case_it_already_was() -> None:
 
 def test_a_case_that_was_left_out_comes_back_when_it_is_added_again() -> None:
     case = made()
-    remove_case(case, actor=person(SiteRole.RESPONDER), reason="Flaky.")
+    remove_case(case, actor=person(SiteRole.APPROVER), reason="Flaky.")
     assert made() == case
     last = newest(case.eval_set)
     assert last is not None
@@ -151,7 +151,7 @@ def test_the_bad_version_is_one_of_the_same_bundle() -> None:
 
 
 def test_leaving_a_case_out_takes_a_reason_and_happens_once() -> None:
-    case, actor = made(), person(SiteRole.RESPONDER)
+    case, actor = made(), person(SiteRole.APPROVER)
     with pytest.raises(OperationRefused, match="Say why"):
         remove_case(case, actor=actor, reason=" ")
     remove_case(case, actor=actor, reason="The limit is gone.")
@@ -159,8 +159,11 @@ def test_leaving_a_case_out_takes_a_reason_and_happens_once() -> None:
         remove_case(case, actor=actor, reason="Again.")
 
 
-def test_cases_are_made_and_left_out_by_who_may_push() -> None:
+def test_cases_are_made_by_who_may_push_and_left_out_by_approvers() -> None:
     case = made()
+    for actor in (person(SiteRole.RESPONDER), machine(Scope.PUSH)):
+        with pytest.raises(NotPermitted):
+            remove_case(case, actor=actor, reason="It is in the way.")
     for actor in (person(SiteRole.VIEWER), machine(Scope.CONTAIN)):
         with pytest.raises(NotPermitted):
             add_case(case.eval_set.bundle, actor=actor, title="x", inputs=1, check_kind="rubric", check_body={})

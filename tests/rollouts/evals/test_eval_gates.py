@@ -109,7 +109,7 @@ def test_every_set_with_cases_has_to_pass(made: BundleVersion) -> None:
 
 
 def test_a_set_whose_cases_were_all_left_out_asks_for_nothing(made: BundleVersion) -> None:
-    cases.remove_case(case("refund"), actor=person(), reason="Not ours.")
+    cases.remove_case(case("refund"), actor=person(SiteRole.APPROVER), reason="Not ours.")
     gates.record(made, "evals", "green", actor=person())
     to_staging(made)
 
@@ -171,3 +171,11 @@ def test_the_board_says_everything_in_few_queries(made: BundleVersion, django_as
     ]
     assert board[0].run is not None
     assert not any(gate.needed for gate in gates.board(made, "dev"))
+
+
+def test_a_run_that_broke_off_does_not_say_that_a_case_passes_on_the_bad_version(made: BundleVersion) -> None:
+    case("refund", bad_version=made, repeats=5)
+    filed(made, refund="pass")
+    fixed = version("customer-service", label="9.0.0", text="Refund what was promised.")
+    board = {gate.gate: gate.state for gate in gates.board(fixed, "prod")}
+    assert board["fail_then_pass"] == "missing"

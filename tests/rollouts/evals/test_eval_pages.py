@@ -6,13 +6,14 @@ from datetime import date
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from accounts.models import SiteRole
 from rollouts.models import BundleVersion, EvalRun
 from rollouts.operations import cases, eval_runs
 from tests.factories.accounts import UserFactory, person
-from tests.factories.evals import case, filed
+from tests.factories.evals import case, filed, junit
 from tests.factories.incidents import incident
 from tests.factories.rollouts import KEY, activate, version
 
@@ -90,6 +91,9 @@ def test_a_case_shows_what_is_tried_and_every_version_it_was_tried_on(
 def test_a_case_is_left_out_with_a_reason_and_says_so(client: Client, made: BundleVersion) -> None:
     found = case("refund")
     path = f"/bundles/{KEY}/evals/golden/refund/"
+    assert "Leave this case out" not in text(client, path)
+    assert client.post(f"{path}remove/", {"reason": "It is in the way."}).status_code == 403
+    client.force_login(UserFactory(roles=[SiteRole.APPROVER]))
     assert "Say why" in client.post(f"{path}remove/", {"reason": " "}, follow=True).content.decode()
     page = client.post(f"{path}remove/", {"reason": "The limit is gone."}, follow=True).content.decode()
     assert "refund is left out of customer-service:golden@2." in page
@@ -165,7 +169,7 @@ def test_the_version_page_shows_the_board_the_runs_and_a_button(
 def test_a_run_that_cannot_be_asked_for_says_why_on_the_version_page(client: Client, made: BundleVersion) -> None:
     page = client.post(f"/bundles/{KEY}/2.1.0/run/", {"set": "golden"}, follow=True).content.decode()
     assert "no eval set called" in page
-    cases.remove_case(case("refund"), actor=person(), reason="Not ours.")
+    cases.remove_case(case("refund"), actor=person(SiteRole.APPROVER), reason="Not ours.")
     page = client.post(f"/bundles/{KEY}/2.1.0/run/", {"set": "golden"}, follow=True).content.decode()
     assert "has no cases" in page
 
@@ -185,3 +189,32 @@ def test_a_viewer_sees_all_and_changes_nothing(made: BundleVersion) -> None:
         f"/bundles/{KEY}/evals/golden/refund/remove/",
     ):
         assert viewer.post(path).status_code == 403
+
+
+def test_a_junit_file_is_filed_on_the_page_of_the_version_it_is_about(client: Client, made: BundleVersion) -> None:
+    case("refund")
+    page = f"/bundles/{KEY}/2.1.0/"
+    assert 'enctype="multipart/form-data"' in text(client, page)
+    file = SimpleUploadedFile("results.xml", junit(refund="pass"), "text/xml")
+    filed = client.post(f"{page}junit/", {"file": file, "set": "golden"}, follow=True).content.decode()
+    assert "1 of 1" in filed
+    assert EvalRun.objects.get().state == "passed"
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        (None, "Choose the JUnit XML file"),
+        (b"not xml", "Not filed."),
+        (b'<!DOCTYPE x [<!ENTITY a "b">]><testsuites>&a;</testsuites>', "Not filed."),
+        (b"<testsuites>" + b" " * 5 * 1024 * 1024 + b"</testsuites>", "the limit is 5,242,880"),
+    ],
+)
+def test_a_junit_file_that_cannot_be_read_says_why(
+    client: Client, made: BundleVersion, file: bytes | None, why: str
+) -> None:
+    case("refund")
+    given = {"file": SimpleUploadedFile("results.xml", file)} if file is not None else {}
+    answer = client.post(f"/bundles/{KEY}/2.1.0/junit/", given, follow=True)
+    assert why in answer.content.decode()
+    assert not EvalRun.objects.exists()

@@ -17,6 +17,7 @@ from accounts.errors import NotFound, NotPermitted, OperationRefused
 from accounts.models import AuditEntry, Scope, SiteRole
 from rollouts.models import BundleVersion, EvalResult, EvalRun, GateResult
 from rollouts.operations import cases, eval_runs, eval_work
+from rollouts.operations.eval_proof import newest_tallies
 from tests.clock import MovableClock
 from tests.factories.accounts import machine, person
 from tests.factories.evals import asked, case, executed, filed
@@ -63,7 +64,7 @@ def test_a_run_waits_for_a_worker_and_is_asked_for_once(made: BundleVersion) -> 
 def test_a_run_needs_cases_it_knows(made: BundleVersion) -> None:
     with pytest.raises(NotFound, match="no eval set called 'golden'"):
         asked(made)
-    cases.remove_case(case("refund"), actor=person(), reason="Not ours.")
+    cases.remove_case(case("refund"), actor=person(SiteRole.APPROVER), reason="Not ours.")
     with pytest.raises(OperationRefused, match="has no cases"):
         asked(made)
     case("other", title="Other")
@@ -188,7 +189,7 @@ def test_errors_of_a_runner_are_neither_passed_nor_failed(made: BundleVersion, r
     asked(made)
     run = executed()
     assert (run.state, run.errored) == ("error", 1)
-    assert eval_runs.newest_tallies([run.results.get().case], [made]) == {}
+    assert newest_tallies([run.results.get().case], [made]) == {}
 
 
 def test_the_runner_is_told_no_secret(made: BundleVersion, runner: Says, monkeypatch: pytest.MonkeyPatch) -> None:

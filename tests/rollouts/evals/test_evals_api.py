@@ -153,7 +153,6 @@ def test_reading_takes_the_scope_read_and_changing_the_scope_push() -> None:
     ]
     writes = [
         CASES,
-        f"{CASES}/refund/remove",
         RUNS.format(1),
         f"{RUNS.format(1)}/junit",
         f"/api/v1/eval-runs/{run.pk}/cancel",
@@ -165,6 +164,9 @@ def test_reading_takes_the_scope_read_and_changing_the_scope_push() -> None:
     assert 403 not in {pusher.post(path).status_code for path in writes}
     assert {stranger.get(path).status_code for path in reads} == {401}
     assert {stranger.post(path).status_code for path in writes} == {401}
+    left_out = f"{CASES}/refund/remove"
+    assert {caller.post(left_out).status_code for caller in (reader, pusher)} == {403}
+    assert of(Scope.APPROVER).post(left_out).status_code != 403
 
 
 # -- the command line --------------------------------------------------------------------------------------------------
@@ -189,8 +191,14 @@ def test_the_command_line_asks_for_a_run_and_waits_for_it(live_server: LiveServe
     finally:
         stop.set()
         worker.join()
+    results = tmp_path / "results.xml"
+    results.write_bytes(junit(approved="fail"))
+    assert f"{KEY}@{FIX}: failed, 0 of 1 passed." in shell("eval", KEY, "--junit", str(results), expect=1).stdout
+    results.write_bytes(b"<!DOCTYPE x><testsuites/>")
+    assert "document type" in shell("eval", KEY, "--junit", str(results), expect=1).stderr.lower()
+    assert "cannot be read" in shell("eval", KEY, "--junit", str(tmp_path / "none.xml"), expect=2).stderr
     assert "no eval set called 'other'" in shell("eval", KEY, "--set", "other", expect=1).stderr
-    assert EvalRun.objects.count() == 2
+    assert EvalRun.objects.count() == 3
 
 
 def work(stop: threading.Event) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from accounts.models import SiteRole
 from rollouts.models import BundleVersion
-from rollouts.operations import eval_runs
+from rollouts.operations.eval_proof import holds, newest_tallies
 from rollouts.operations.push import push
 from rollouts.practice.bundles import BAD, FIX, GOOD, KEY, VERSIONS
 from rollouts.practice.scenarios import schema_contract
@@ -30,9 +30,13 @@ def test_the_practice_runner_judges_the_bad_version_and_the_fix(practice: dict[s
     for label in (BAD, FIX):
         asked(practice[label])
         executed()
-    proof = eval_runs.proof(approved, practice[BAD], practice[FIX])
-    assert (str(proof.failed_on_bad), str(proof.passed_on_fix), proof.is_proven) == ("3 of 3", "3 of 3", True)
-    assert eval_runs.proof(approved, practice[GOOD], None).failed_on_bad.n == 0
+    told = newest_tallies([approved], practice.values())
+    assert {key[1]: str(tally) for key, tally in told.items()} == {
+        practice[BAD].pk: "0 of 3",
+        practice[FIX].pk: "3 of 3",
+    }
+    assert holds(approved, told[approved.pk, practice[FIX].pk])
+    assert not holds(approved, told[approved.pk, practice[BAD].pk])
 
 
 @pytest.mark.parametrize(
