@@ -19,7 +19,8 @@ from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.locks import patient
 from incidents.models import Incident, MachineMove, TimelineEntry
-from incidents.operations import notices, proofs, rooms, timeline
+from incidents.operations import notices, owed, proofs, rooms, timeline
+from incidents.operations.postmortems import questions
 from rollouts.models import Activation, RegressionCase, Rollback, RollbackLeg, Stop
 
 Kind = TimelineEntry.Kind
@@ -125,6 +126,8 @@ def _rollback(pk: int) -> Incident | None:
     title = f"Manual rollback of {deployment}: {rollback.from_version.label} → {rollback.to_version.label}"
     room = rooms.room_of(deployment, rollback.pressed_in, actor=actor, title=title, at=rollback.decided_at)
     room, entry = rooms.contained_by(room, rollback, Kind.ROLLBACK, actor=actor, at=at)
+    owed.owe_investigation(room, rooms.source_of(rollback), at=at)
+    questions.ask(room, at=at)
     notices.tell(
         entry,
         people=notices.concerned(room, at),

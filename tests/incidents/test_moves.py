@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from accounts import clock
 from accounts.actors import Surface
 from accounts.errors import OperationRefused
 from incidents.models import Acknowledgement, Incident, MachineMove, Notice, Owed, TimelineEntry
-from incidents.operations import acknowledge, contain, moves, resolve, timeline
+from incidents.operations import acknowledge, contain, exits, moves, owed, resolve, timeline
+from incidents.operations.postmortems import draft, edit
 from rollouts import signals
 from rollouts.models import Deployment
 from rollouts.operations import kill_switch, legs
@@ -79,6 +81,50 @@ def test_a_rollback_from_elsewhere_belongs_to_the_worst_then_newest_open_inciden
     assert moves.incident_of("rollback", rollback.pk) == newest.ref
     assert TimelineEntry.objects.filter(source=f"rollback:{rollback.pk}").count() == 3
     assert Incident.objects.count() == 4
+
+
+def test_a_rollback_in_a_room_owes_its_investigation_once_until_it_is_given(
+    deployment: Deployment, committing: Any
+) -> None:
+    room = incident(deployment)
+    with committing():
+        contain.stop(room, actor=machine(), scope="writes")
+    assert not room.owed.exists()  # a stop reverts nothing that has to be looked into
+    with committing():
+        first = contain.roll_back(room, actor=machine())
+        roll_forward(deployment, actor=person(), pressed_in=room.ref)
+        contain.roll_back(room, actor=machine())
+    assert [debt.about for debt in room.owed.all()] == [f"rollback:{first.pk}"]
+    owed.settle(room, Owed.Kind.INVESTIGATION, actor=person(), answer="A schema.", at=clock.now())
+    with committing():
+        roll_forward(deployment, actor=person(), pressed_in=room.ref)
+        again = contain.roll_back(room, actor=machine())
+    assert [debt.about for debt in room.owed.filter(given_at=None)] == [f"rollback:{again.pk}"]
+
+
+def test_an_investigation_that_is_owed_delays_no_resolving(deployment: Deployment, committing: Any) -> None:
+    room = incident(deployment)
+    with committing():
+        contain.roll_back(room, actor=person())
+    assert not any("nvestigat" in order for order in exits.unmet(room, "resolve"))
+
+
+def test_a_drill_practises_and_owes_no_investigation(deployment: Deployment, committing: Any) -> None:
+    drill = incident(deployment)
+    Incident.objects.filter(pk=drill.pk).update(kind=Incident.Kind.DRILL)
+    with committing():
+        contain.roll_back(drill, actor=person())
+    assert not drill.owed.exists()
+
+
+def test_a_page_begun_before_the_rollback_is_asked_its_questions(deployment: Deployment, committing: Any) -> None:
+    room = incident(deployment)
+    page = draft.begin(room, actor=person())
+    edit.add_row(page, "escapes", actor=person(), values={"question": "tests", "answer": "No case had one."})
+    with committing():
+        contain.roll_back(room, actor=person())
+    answers = dict(page.escapes.values_list("question", "answer"))
+    assert answers == {"canary": "", "tests": "No case had one.", "change": "", "wave": ""}
 
 
 def test_a_resolved_incident_is_not_reused(deployment: Deployment, committing: Any) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from incidents import lint
-from incidents.models import EscapeAnswer, Incident, Owed, Postmortem, PostmortemRevision, Severity, SignOff
+from incidents.models import Incident, Postmortem, PostmortemRevision, Severity, SignOff
+from incidents.operations import owed
+from incidents.operations.postmortems import questions
 from incidents.operations.postmortems.content import content_of
 from incidents.operations.postmortems.written import editable
 
@@ -27,30 +29,28 @@ def unmet(incident: Incident, page: Postmortem | None, content: Mapping[str, Any
     ``content`` is the page's, when the caller has asked for it already.
     """
     if page is None:
-        return ["Begin the postmortem: it is drafted from the record.", *_owed(incident)]
+        begin = "Begin the postmortem: it is drafted from the record."
+        return [begin, *owed.orders(incident), *unresolved(incident)]
     content = content if content is not None else content_of(page)
-    return [*missing(content), *_owed(incident), *_unsigned(incident, content, page.revisions.first())]
+    return [
+        *missing(content),
+        *owed.orders(incident),
+        *unresolved(incident),
+        *_unsigned(incident, content, page.revisions.first()),
+    ]
 
 
 def missing(content: Mapping[str, Any]) -> list[str]:
     """What the page itself lacks: texts, answers after a rollback, owners and days of actions, what lint forbids."""
     texts = {name: section["text"] for name, section in content["sections"].items()}
     found = [order for name, order in REQUIRED_TEXTS.items() if not texts.get(name, "").strip()]
-    found += _unanswered(content)
+    found += questions.unanswered(content)
     return found + [each.sentence for each in lint.findings(content) if each.blocks]
 
 
-def _unanswered(content: Mapping[str, Any]) -> list[str]:
-    if not content["rollbacks"]:
-        return []
-    said = {row["question"] for row in content["escapes"] if row["verdict"] or row["answer"].strip()}
-    return [f"Answer: {question.label}" for question in EscapeAnswer.OWED if question not in said]
-
-
-def _owed(incident: Incident) -> list[str]:
-    """The investigation is settled by closing itself; everything else has to be given before."""
-    debts = incident.owed.filter(given_at=None).exclude(kind=Owed.Kind.INVESTIGATION)
-    return [f"{text.rstrip('.')}." for text in debts.values_list("text", flat=True)]
+def unresolved(incident: Incident) -> list[str]:
+    """Writing, publishing and signing go before resolving; nothing closes before it (CONTRACT §3)."""
+    return [f"Resolve {incident.ref} first: say what made it right."] if incident.resolved_at is None else []
 
 
 def _unsigned(incident: Incident, content: Mapping[str, Any], revision: PostmortemRevision | None) -> list[str]:

@@ -190,7 +190,7 @@ def test_beginning_twice_is_beginning_once_also_for_a_token() -> None:
 
 def test_no_page_is_begun_for_what_was_closed_without_one() -> None:
     room = resolved(incident())
-    closing.skip(room, actor=person(), reason="a test")
+    closing.skip(room, actor=person(), reason="A test of the monitor.")
     with pytest.raises(OperationRefused, match="Reopen it"):
         draft.begin(room, actor=person())
 

@@ -117,6 +117,7 @@ def test_closing_is_refused_with_every_reason(mara: Actor) -> None:
     assert refusal.value.details["reasons"] == [
         "Begin the postmortem: it is drafted from the record.",
         "Give the reason.",
+        f"Resolve {room.ref} first: say what made it right.",
     ]
     moves.record("rollback", contain.roll_back(room, actor=mara).pk)
     page = draft.begin(room, actor=mara)
@@ -144,6 +145,32 @@ def test_closing_is_refused_with_every_reason(mara: Actor) -> None:
     ):
         assert any(expected in reason for reason in reasons), expected
     assert not any("Investigate" in reason for reason in reasons)
+
+
+def test_a_verdict_answers_the_question_of_the_change_alone(mara: Actor) -> None:
+    room = incident(running("1.0.0", "1.1.0"))
+    moves.record("rollback", contain.roll_back(room, actor=mara).pk)
+    page = draft.begin(room, actor=mara)
+    for question in ("canary", "tests", "change"):
+        edit.save_row(page, "escapes", question, actor=mara, version=1, values={"verdict": "spec_error"})
+    with pytest.raises(OperationRefused) as refusal:
+        closing.close(room, actor=mara)
+    assert [reason for reason in refusal.value.details["reasons"] if reason.startswith("Answer")] == [
+        "Answer: Why did the canary miss it?",
+        "Answer: Why did the conformance tests pass?",
+    ]
+
+
+def test_a_page_is_published_and_signed_before_the_incident_is_resolved_and_closed_after(mara: Actor) -> None:
+    room = incident()
+    page = page_of(room, mara)
+    signed(page, mara)
+    with pytest.raises(OperationRefused) as refusal:
+        closing.close(room, actor=mara)
+    assert refusal.value.details["reasons"] == [f"Resolve {room.ref} first: say what made it right."]
+    room = resolved(room)
+    signed(page, mara)  # what resolved it belongs on the page
+    assert closing.close(room, actor=mara).documented_at is not None
 
 
 def test_two_roles_sign_a_severe_incident_and_one_a_lesser(mara: Actor, jo: Actor) -> None:
