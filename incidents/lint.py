@@ -76,13 +76,11 @@ def deterministic_only(content: Content) -> Iterator[Finding]:
 
 
 def ownerless(content: Content) -> Iterator[Finding]:
-    """R159: an action that nobody does, or that is due on no day."""
+    """R159: an action that nobody does or did, or that is still to be done and due on no day."""
     for number, action in _standing(content):
-        if action.get("done_at"):
-            continue
         if not action.get("owner"):
             yield Finding("action-owner", f"actions.{number}", f"Name an owner for action {number}.", blocks=True)
-        if not action.get("due_on"):
+        if not action.get("due_on") and not action.get("done_at"):
             yield Finding("action-due", f"actions.{number}", f"Set a due day for action {number}.", blocks=True)
 
 
