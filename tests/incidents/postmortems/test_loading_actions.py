@@ -74,7 +74,7 @@ def test_how_an_action_ended_stays_as_it_is(room: Incident, mara: Actor, change:
     actions.finish(page.actions.get(), actor=mara)
     (standing,) = content_of(page)["actions"]
     put(room, mara, standing)  # the same again
-    with pytest.raises(OperationRefused, match="has ended|is done already"):
+    with pytest.raises(OperationRefused, match=r"has ended|is done already"):
         put(room, mara, standing | change)
     assert page.actions.get().done_by == mara.user
 
