@@ -141,7 +141,7 @@ def recurrence(content: Content) -> Iterator[Finding]:
 
 # -- what the agent inferred, and how it was looked into --------------------------------------------------------------
 def without_inference(content: Content) -> Iterator[Finding]:
-    """R154: an inferential class without what the agent saw, inferred and should have inferred."""
+    """R154: an inferential class without what the agent saw, inferred and should have inferred; then the first fork."""
     if _of(content, "header").get("diagnosis") not in INFERENTIAL:
         return
     rows = _rows(content, "inferences")
@@ -157,6 +157,9 @@ def without_inference(content: Content) -> Iterator[Finding]:
         if lacking:
             sentence = f"Say {', '.join(lacking)} in inference {number}."
             yield Finding("inference-incomplete", f"inferences.{number}", sentence)
+        elif not row.get("spec"):
+            sentence = f"Say of inference {number} whether the spec was complete: a gap in it, or in following it."
+            yield Finding("inference-spec", f"inferences.{number}", sentence)
 
 
 def testimony(content: Content) -> Iterator[Finding]:

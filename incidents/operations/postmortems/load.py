@@ -113,6 +113,8 @@ def _page(page: Postmortem, content: Json, actor: Actor, at: datetime) -> None:
     named = {"rate_per_second": "damage_rate_per_second", "unit": "damage_unit", "blast_seconds": "blast_seconds"}
     values = {name: owners[name] for name in written.OWNERSHIP if name in owners}
     values |= {column: damage[name] for name, column in named.items() if name in damage}
+    friction = _part(content, "friction", Mapping, {})
+    values |= {name: friction[name] for name in written.FRICTION if name in friction}
     if "autonomy" in content:
         values["autonomy"] = content["autonomy"]
     put(page, fields.read(fields.PAGE, values), page, actor, at)

@@ -59,7 +59,12 @@ GROUPS = {
     ),
     "factors": ("Contributing factors", "Several are usual. Each with how sure you are.", "Factors", "Add factor"),
     "layers": ("Layers", "Each examined: implicated, cleared or unknown.", "Layers", ""),
-    "ownership": ("Ownership and damage", "Who made, reviewed and owns what changed.", "Owners", ""),
+    "ownership": (
+        "Ownership, damage, friction",
+        "Who made, reviewed and owns what changed; what the harm cost; what slowed the response.",
+        "Owners",
+        "",
+    ),
     "escapes": ("Why it got through", "Every rollback asks the first three.", "Escapes", "Ask"),
     "actions": ("Actions", "Each with an owner, a date, and how we will know.", "Actions", "Add action"),
 }

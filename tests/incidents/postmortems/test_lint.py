@@ -150,6 +150,9 @@ def test_what_the_agent_inferred_is_asked_for_where_the_class_is_inferential() -
     assert found("inference-missing", header=wrong, inferences=[])
     (finding,) = found("inference-incomplete", header=wrong, inferences=[{"saw": "x", "inferred": "y"}])
     assert finding.sentence == "Say what would have been better in inference 1."
+    told = {"saw": "x", "inferred": "y", "should_have_inferred": "z"}
+    assert found("inference-spec", header=wrong, inferences=[told])
+    assert not found("inference-spec", header=wrong, inferences=[told | {"spec": "complete"}])
     assert not found("inference-missing", header={"diagnosis": "not_the_agent"}, inferences=[])
     assert found("testimony-only", inferences=[{"claimed_reasoning": "I thought"}])
     assert not found("testimony-only", inferences=[{"claimed_reasoning": "I", "evidenced_reasoning": "It called"}])
