@@ -27,9 +27,19 @@ from rollouts.models import BundleVersion
 LONGEST = 20_000
 
 
+class Markdown(forms.CharField):
+    """Text as it is typed: what begins a line is part of Markdown. Blanks alone are nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(strip=False, **options)
+
+    def validate(self, value: Any) -> None:
+        super().validate((value or "").strip())
+
+
 def words(label: str, *, help_text: str = "", rows: int = 1, required: str = "") -> forms.CharField:
     """A text that grows as it is written. ``required``: what is said when it is missing."""
-    return forms.CharField(
+    return Markdown(
         label=label,
         help_text=help_text,
         required=bool(required),

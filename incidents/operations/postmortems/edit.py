@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
+from psycopg.errors import CheckViolation, UniqueViolation
 
 from accounts import clock
 from accounts.actors import Actor
@@ -22,6 +23,9 @@ from incidents.operations.refusals import known
 
 #: Regions of open pages that show the postmortem.
 PINGS = ("document", "postmortem")
+#: What the database says of counts that cannot be, and what people read.
+COUNTED = {"inference_fails_at_most_as_often_as_tried", "fix_fails_at_most_as_often_as_tried"}
+TOO_OFTEN = "Something cannot have failed more often than it was tried. Give both numbers."
 
 
 class EditConflict(OperationRefused):
@@ -223,8 +227,10 @@ def write[Row: Edited](row: Row, page: Postmortem, actor: Actor, at: datetime | 
         with transaction.atomic():
             row.save()
     except IntegrityError as error:
-        raise OperationRefused(
-            "Something cannot have failed more often than it was tried. Give both numbers.", status=422
-        ) from error
+        if isinstance(error.__cause__, UniqueViolation):
+            raise OperationRefused("Somebody else has just written this row too. Read the page again.") from error
+        if isinstance(error.__cause__, CheckViolation) and error.__cause__.diag.constraint_name in COUNTED:
+            raise OperationRefused(TOO_OFTEN, status=422) from error
+        raise
     timeline.notify(page.incident.ref, *PINGS)
     return row

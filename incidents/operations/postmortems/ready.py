@@ -7,7 +7,7 @@ from typing import Any
 
 from incidents import lint
 from incidents.models import Incident, Postmortem, PostmortemRevision, Severity, SignOff
-from incidents.operations import owed
+from incidents.operations import owed, severity
 from incidents.operations.postmortems import questions
 from incidents.operations.postmortems.content import content_of
 from incidents.operations.postmortems.written import editable
@@ -19,7 +19,7 @@ REQUIRED_TEXTS = {
     "resolution": "Write what resolved it.",
     "prevention": "Write what prevents it next time.",
 }
-#: Incidents whose postmortem two people sign, each in a role of their own.
+#: Incidents that were once so bad have their postmortem signed by two people, each in a role of their own.
 SIGNED_TWICE = frozenset({Severity.SEV1, Severity.SEV2})
 
 
@@ -48,6 +48,11 @@ def missing(content: Mapping[str, Any]) -> list[str]:
     return found + [each.sentence for each in lint.findings(content) if each.blocks]
 
 
+def signed_twice(incident: Incident) -> bool:
+    """Whether two people sign; lowering the severity afterwards spares nobody."""
+    return severity.worst(incident) in SIGNED_TWICE
+
+
 def unresolved(incident: Incident) -> list[str]:
     """Writing, publishing and signing go before resolving; nothing closes before it (CONTRACT §3)."""
     return [f"Resolve {incident.ref} first: say what made it right."] if incident.resolved_at is None else []
@@ -61,7 +66,7 @@ def _unsigned(incident: Incident, content: Mapping[str, Any], revision: Postmort
     if incident.resolved_at is not None and revision.at < incident.resolved_at:
         return [f"Publish it again: {incident.ref} was resolved after revision {revision.number}."]
     signed = set(revision.sign_offs.values_list("role", flat=True))
-    if incident.severity not in SIGNED_TWICE:
+    if not signed_twice(incident):
         return [] if signed else [f"Have revision {revision.number} signed, by a commander or an approver."]
     wanted = {SignOff.Role.COMMANDER: "a commander", SignOff.Role.APPROVER: "an approver"}
     return [f"Have revision {revision.number} signed by {who}." for role, who in wanted.items() if role not in signed]

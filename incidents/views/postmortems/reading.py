@@ -198,7 +198,8 @@ def signing(visit: Visit, found: Loaded) -> dict[str, Any]:
     """The newest revision, who signed it in which role, and the roles that are still to sign."""
     revision = newest(found)
     signed = found.signed.get(revision.pk, []) if revision is not None else []
-    wanted = list(SignOff.Role) if visit.incident.severity in ready.SIGNED_TWICE else []
+    twice = visit.once("signed_twice", lambda: ready.signed_twice(visit.incident))
+    wanted = list(SignOff.Role) if twice else []
     open_roles = [role for role in SignOff.Role if role not in {each.role for each in signed}]
     return {
         "revision": revision,

@@ -190,6 +190,16 @@ def test_two_roles_sign_a_severe_incident_and_one_a_lesser(mara: Actor, jo: Acto
     assert closing.close(lesser, actor=mara).documented_at is not None
 
 
+def test_lowering_the_severity_spares_no_signature(mara: Actor) -> None:
+    room = incident(severity="SEV1")
+    severity.set_severity(room, actor=mara, severity="SEV3", reason="One region only.")
+    room = resolved(room)
+    revision = publish.publish(page_of(room, mara), actor=mara)
+    publish.sign(revision, actor=mara, role="commander")
+    with pytest.raises(OperationRefused, match="signed by an approver"):
+        closing.close(room, actor=mara)
+
+
 def test_what_changed_after_publishing_is_published_again_first(mara: Actor) -> None:
     room = resolved(incident())
     page = page_of(room, mara)
