@@ -63,14 +63,14 @@ def findings(content: Content) -> list[Finding]:
 # -- actions ----------------------------------------------------------------------------------------------------------
 def deterministic_only(content: Content) -> Iterator[Finding]:
     """R156: every action a reword or a guard, while what went wrong was an inference."""
-    diagnosis = _of(content, "header").get("diagnosis")
+    inferential = sorted(classes(content) & INFERENTIAL)
     kinds = [action.get("kind") for _, action in _standing(content)]
-    if diagnosis in INFERENTIAL and kinds and DETERMINISTIC.issuperset(kinds):
+    if inferential and kinds and DETERMINISTIC.issuperset(kinds):
         yield Finding(
             "deterministic-only",
             "actions",
-            f"Every action is a wording or a guard, but the class is {diagnosis.replace('_', ' ')}: the plan was wrong,"
-            " and will be wrong elsewhere.",
+            f"Every action is a wording or a guard, but the class is {' and '.join(inferential).replace('_', ' ')}:"
+            " the plan was wrong, and will be wrong elsewhere.",
             "Add an eval case, a rate target, a narrower scope, an owner or a gate.",
         )
 
@@ -110,10 +110,10 @@ def only_a_name(content: Content) -> Iterator[Finding]:
 
 
 def nobody(content: Content) -> Iterator[Finding]:
-    """R161: "nobody" is an answer, and a cause; a blank is neither."""
+    """R161: "nobody" is an answer, and a cause that has to be named; a blank is neither."""
     governed = any(
         row.get("layer") == "governance" or UNOWNED.search(_text(row, "text")) for row in _rows(content, "factors")
-    )
+    ) or any(UNOWNED.search(_text(row, "note")) for row in _rows(content, "causes"))
     for name, word in OWNERS.items():
         said = _text(_of(content, "ownership"), name)
         if not said:
@@ -124,7 +124,27 @@ def nobody(content: Content) -> Iterator[Finding]:
                 "ownership",
                 f"Nobody {word}: that is a contributing factor.",
                 f"Add the factor “Nobody {word}”, layer change governance.",
+                blocks=True,
             )
+
+
+def unclassed(content: Content) -> Iterator[Finding]:
+    """R156, R157: neither triage nor a factor says what kind of failure it was, so nothing can be compared."""
+    if not classes(content):
+        yield Finding(
+            "class-unknown",
+            "factors",
+            "Name the class: what kind of failure this was.",
+            "Choose it in triage, or on a factor. Without one nobody can tell whether it comes back.",
+        )
+
+
+def classes(content: Content) -> set[str]:
+    """The diagnosis classes that triage and the factors name; unknown is none."""
+    named = {_text(_of(content, "header"), "diagnosis")} | {
+        _text(row, "diagnosis") for row in _rows(content, "factors")
+    }
+    return named - {"", "unknown"}
 
 
 def recurrence(content: Content) -> Iterator[Finding]:
@@ -134,7 +154,7 @@ def recurrence(content: Content) -> Iterator[Finding]:
         yield Finding(
             "recurrence",
             "similar",
-            f"The same class was written up for {', '.join(refs[:5])}: say why what was done then did not hold.",
+            f"It was written up before, for {', '.join(refs[:5])}: say why what was done then did not hold.",
             "Compare their actions with these; the same action again will not do more.",
         )
 
@@ -142,7 +162,7 @@ def recurrence(content: Content) -> Iterator[Finding]:
 # -- what the agent inferred, and how it was looked into --------------------------------------------------------------
 def without_inference(content: Content) -> Iterator[Finding]:
     """R154: an inferential class without what the agent saw, inferred and should have inferred; then the first fork."""
-    if _of(content, "header").get("diagnosis") not in INFERENTIAL:
+    if not classes(content) & INFERENTIAL:
         return
     rows = _rows(content, "inferences")
     if not rows:
@@ -328,6 +348,7 @@ RULES: tuple[Callable[[Content], Iterable[Finding]], ...] = (
     ownerless,
     deterministic_only,
     nobody,
+    unclassed,
     without_inference,
     testimony,
     unfounded,

@@ -14,7 +14,8 @@ from accounts.actors import Actor
 from accounts.errors import NotFound, OperationRefused
 from accounts.http import whole_number
 from accounts.permissions import Permission, require
-from incidents.models import Incident, Postmortem, PostmortemSection
+from incidents import lint
+from incidents.models import Confidence, Factor, Incident, Layer, Postmortem, PostmortemSection
 from incidents.models.postmortem import Edited
 from incidents.operations import timeline
 from incidents.operations.postmortems import fields
@@ -97,10 +98,17 @@ def check_section(
 def save_page(
     postmortem: Postmortem, *, actor: Actor, version: int, values: Mapping[str, Any], at: datetime | None = None
 ) -> Postmortem:
-    """Save what the page itself holds: ownership, damage rate, autonomy (``fields.PAGE``). Raises EditConflict."""
+    """Save what the page itself holds: ownership, damage rate, autonomy (``fields.PAGE``). Raises EditConflict.
+
+    Nobody is an answer, and becomes a factor (R161).
+    """
     given = fields.read(fields.PAGE, values)
     page = lock(postmortem, actor)
-    return _save(page, given, version, "the page's own fields", page, actor, at)
+    newly = [name for name in lint.OWNERS if _is_nobody(given.get(name)) and not _is_nobody(getattr(page, name))]
+    saved = _save(page, given, version, "the page's own fields", page, actor, at)
+    for name in newly:
+        _becomes_a_cause(saved, f"Nobody {lint.OWNERS[name]}.", actor, at)
+    return saved
 
 
 @transaction.atomic
@@ -160,6 +168,19 @@ def remove_row(
     page = lock(postmortem, actor)
     row = _row(page, kind, found, pk)
     return _save(row, {"removed_at": at or clock.now()}, version, f"this {found.word}", page, actor, at)
+
+
+def _is_nobody(said: str | None) -> bool:
+    return (said or "").lower() == Postmortem.NOBODY
+
+
+def _becomes_a_cause(page: Postmortem, text: str, actor: Actor, at: datetime | None) -> None:
+    """A factor of change governance, unless it stands on the page already."""
+    if page.factors.filter(removed_at=None, text=text).exists():
+        return
+    factor = Factor(postmortem=page, version=0, position=next_position(page, "factors"), text=text)
+    factor.layer, factor.confidence, factor.evidence = Layer.GOVERNANCE, Confidence.KNOWN, "Ownership, as told here."
+    write(factor, page, actor, at)
 
 
 def lock(postmortem: Postmortem, actor: Actor) -> Postmortem:

@@ -151,6 +151,15 @@ def test_earlier_incidents_written_up_alike_are_named() -> None:
     assert (named["ref"], named["layer"]) == (rooms[0].ref, "instruction")
 
 
+def test_a_class_that_only_a_factor_names_is_compared_too() -> None:
+    mara, rooms = person(), [incident(), incident()]
+    for room in rooms:
+        page = draft.begin(room, actor=mara)
+        edit.add_row(page, "factors", actor=mara, values={"text": "It guessed.", "diagnosis": "perceptual"})
+        edit.save_row(page, "layers", "model", actor=mara, version=1, values={"finding": "implicated"})
+    assert [row["ref"] for row in content_of(page)["similar"]] == [rooms[0].ref]
+
+
 def test_content_takes_as_many_queries_for_a_full_page_as_for_an_empty_one(
     refunds: Incident, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:

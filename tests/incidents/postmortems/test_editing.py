@@ -83,6 +83,16 @@ def test_rows_conflict_in_the_fields_that_were_sent(page: Postmortem, mara: Acto
         edit.save_row(page, "factors", made.pk, actor=mara, version=3, values={"text": "x"})
 
 
+def test_nobody_becomes_a_factor_once(page: Postmortem, mara: Actor) -> None:
+    edit.save_page(page, actor=mara, version=1, values={"made_by": "Ada", "reviewed_by": "Nobody"})
+    (factor,) = page.factors.all()
+    assert (factor.text, factor.layer, factor.updated_by) == ("Nobody reviewed it.", "governance", mara.user)
+    edit.save_page(page, actor=mara, version=2, values={"reviewed_by": "Grace"})
+    edit.save_page(page, actor=mara, version=3, values={"reviewed_by": "nobody", "next_owner": "nobody"})
+    texts = page.factors.values_list("text", flat=True)
+    assert list(texts) == ["Nobody reviewed it.", "Nobody owns it next."]
+
+
 def test_a_row_written_twice_at_once_is_told_as_that(page: Postmortem, mara: Actor) -> None:
     edit.add_row(page, "escapes", actor=mara, values={"question": "alerts"})
     second = EscapeAnswer(postmortem=page, question="alerts", version=0)
