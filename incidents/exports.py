@@ -7,15 +7,13 @@ from collections.abc import Iterator
 
 from accounts.words import number
 from incidents import exports_record as record
+from incidents.contents import Content, of, rows_of
 from incidents.markdown_pieces import (
-    Content,
     facts,
     figure,
     listed,
     moment,
-    of,
-    rows_of,
-    section_of,
+    said_under,
     string,
     table,
     words,
@@ -118,7 +116,7 @@ def _factors(content: Content) -> Iterator[str]:
         if about:
             yield from (f"{'. '.join(about)}.", "")
         yield from (embedded(string(row.get("text")), 3), "")
-        yield from section_of("Evidence", row.get("evidence"))
+        yield from said_under("Evidence", row.get("evidence"))
 
 
 def _layers(content: Content) -> Iterator[str]:

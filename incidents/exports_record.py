@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from accounts.words import milliseconds, number, percent
-from incidents.markdown_pieces import Content, facts, figure, lasting, listed, moment, names, of, rows_of, words
+from incidents.contents import Content, of, rows_of
+from incidents.markdown_pieces import facts, figure, lasting, listed, moment, names, words
 from incidents.quoting import cell, plain
 
 MOMENTS = (

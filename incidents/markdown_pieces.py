@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from accounts.words import duration
+from incidents.contents import Content
 from incidents.quoting import cell, embedded, plain
 
-Content = Mapping[str, Any]
 
-
-def section_of(word: str, text: Any) -> Iterator[str]:
+def said_under(word: str, text: Any) -> Iterator[str]:
     """Somebody's Markdown under a word of ours, when there is any."""
     if string(text).strip():
         yield from (f"{word}:", "", embedded(text, 3), "")
@@ -40,16 +39,6 @@ def listed(title: str, lines: Iterable[str]) -> Iterator[str]:
 def facts(*pairs: tuple[str, str]) -> list[str]:
     """``word: value`` of each pair that has a value."""
     return [f"{word}: {value}" for word, value in pairs if value]
-
-
-def of(content: Content, name: str) -> Content:
-    value = content.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def rows_of(content: Content, name: str) -> list[Content]:
-    value = content.get(name)
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
 
 
 def names(content: Content, name: str) -> str:
