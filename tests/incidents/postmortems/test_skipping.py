@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from importlib import import_module
 
+import pytest
+from django.db import connection
+
+from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.models import SiteRole
@@ -49,6 +53,22 @@ def test_no_rollback_closes_without_its_questions_answered(mara: Actor) -> None:
     assert refused(room, mara) == ["A rollback owes its investigation: answer its questions in the postmortem."]
     assert written(room, mara).documented_at is not None
     assert room.owed.get().given_at is not None
+
+
+def test_a_rollback_recorded_before_rollbacks_owed_it_owes_its_investigation_too(mara: Actor) -> None:
+    open_room, closed = rolled_back_and_resolved(mara), incident(running("1.0.0", "1.1.0", key="search"))
+    rollback = contain.roll_back(closed, actor=mara)
+    moves.record("rollback", rollback.pk)
+    Incident.objects.filter(pk=closed.pk).update(document_skipped_at=clock.now(), document_skip_reason="Before.")
+    page = draft.begin(open_room, actor=mara)
+    Owed.objects.all().delete()
+    page.escapes.all().delete()
+    for _ in range(2):
+        with connection.cursor() as cursor:
+            cursor.execute(import_module("incidents.migrations.0018_rollbacks_owe_their_investigation").FORWARD)
+    assert [(debt.incident, debt.kind) for debt in Owed.objects.all()] == [(open_room, Owed.Kind.INVESTIGATION)]
+    assert page.escapes.count() == 4
+    assert refused(open_room, mara)
 
 
 def test_nothing_is_skipped_before_it_is_resolved_or_while_something_is_owed(mara: Actor) -> None:
