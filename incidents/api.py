@@ -87,7 +87,7 @@ class ResolveIn(Strict):
 
 
 class DocumentIn(Strict):
-    skip_reason: Words = Field("", description="Close without a postmortem instead, for this reason.")
+    skip_reason: Words = Field("", description="Close without a postmortem instead: why, in at least 15 characters.")
 
 
 def shown(request: HttpRequest, incident: Incident) -> Answer:

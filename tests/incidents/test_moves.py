@@ -12,14 +12,14 @@ from accounts.actors import Surface
 from accounts.errors import OperationRefused
 from incidents.models import Acknowledgement, Incident, MachineMove, Notice, Owed, TimelineEntry
 from incidents.operations import acknowledge, contain, exits, moves, owed, resolve, timeline
-from incidents.operations.postmortems import draft, edit
+from incidents.operations.postmortems import closing, draft, edit
 from rollouts import signals
 from rollouts.models import Deployment
 from rollouts.operations import kill_switch, legs
 from rollouts.operations.roll_back import roll_back
 from rollouts.operations.roll_forward import roll_forward
 from tests.factories.accounts import machine, person
-from tests.factories.incidents import incident, nobody_listening, on_call, someone
+from tests.factories.incidents import incident, nobody_listening, on_call, resolved, someone
 from tests.factories.rollouts import activate, running, version
 
 pytestmark = pytest.mark.django_db
@@ -125,6 +125,18 @@ def test_a_page_begun_before_the_rollback_is_asked_its_questions(deployment: Dep
         contain.roll_back(room, actor=person())
     answers = dict(page.escapes.values_list("question", "answer"))
     assert answers == {"canary": "", "tests": "No case had one.", "change": "", "wave": ""}
+
+
+def test_a_rollback_opens_again_what_was_closed_without_a_postmortem(deployment: Deployment, committing: Any) -> None:
+    room = resolved(incident(deployment))  # triage is still open, so the room is
+    closing.skip(room, actor=person(), reason="A test of the monitor.")
+    with committing():
+        contain.roll_back(room, actor=person())
+    room.refresh_from_db()
+    assert room.document_skipped_at is None
+    assert room.timeline.filter(text__startswith="The postmortem is open again").exists()
+    with pytest.raises(OperationRefused, match="owes its investigation"):
+        closing.skip(room, actor=person(), reason="A test of the monitor.")
 
 
 def test_a_resolved_incident_is_not_reused(deployment: Deployment, committing: Any) -> None:
