@@ -51,6 +51,7 @@ def register() -> None:
             "url:incidents:connect": Permission.VIEW,
             "url:incidents:make_keys": Permission.ADMIN,
             "url:incidents:postmortem": Permission.VIEW,
+            "url:incidents:same_as": Permission.RESPOND,
             "url:incidents:postmortem_begin": Permission.RESPOND,
             "url:incidents:postmortem_presence": Permission.RESPOND,
             "url:incidents:postmortem_preview": Permission.RESPOND,
@@ -217,6 +218,7 @@ def register() -> None:
             "url:api:export_json": Permission.VIEW,
             "url:api:export_markdown": Permission.VIEW,
             "url:api:reopen_incident": Permission.RESPOND,
+            "url:api:say_same": Permission.RESPOND,
             "url:api:list_receipts": Permission.VIEW,
             "url:api:replay_receipt": Permission.RESPOND,
         }

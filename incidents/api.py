@@ -20,6 +20,7 @@ from incidents.operations import (
     deployment,
     duty,
     note,
+    repeats,
     replay,
     resolve,
     severity,
@@ -70,6 +71,10 @@ class TriageIn(Strict):
     skip_reason: Words = Field("", description="Skip the step instead, for this reason.")
 
 
+class SameIn(Strict):
+    earlier: Short | None = Field(description="The reference of an incident that was opened before, such as INC-7.")
+
+
 class ReasonIn(Strict):
     reason: Words
 
@@ -82,7 +87,7 @@ class ResolveIn(Strict):
 
 
 class DocumentIn(Strict):
-    skip_reason: Words = Field("", description="Close without a postmortem instead, for this reason.")
+    skip_reason: Words = Field("", description="Close without a postmortem instead: why, in at least 15 characters.")
 
 
 def shown(request: HttpRequest, incident: Incident) -> Answer:
@@ -218,6 +223,14 @@ def document_incident(request: HttpRequest, ref: str, body: DocumentIn) -> Answe
     if body.skip_reason:
         return shown(request, closing.skip(incident, actor=actor, reason=body.skip_reason))
     return shown(request, closing.close(incident, actor=actor))
+
+
+@router.post("/incidents/{ref}/same-as", response=Answer, url_name="say_same")
+def say_same(request: HttpRequest, ref: str, body: SameIn) -> Answer:
+    """Say which earlier incident this one is again; null: none that is known."""
+    actor = actor_of(request)
+    earlier = access.get_incident(actor, body.earlier) if body.earlier else None
+    return shown(request, repeats.say_same(access.get_incident(actor, ref), actor=actor, earlier=earlier))
 
 
 @router.post("/incidents/{ref}/reopen", response=Answer, url_name="reopen_incident")

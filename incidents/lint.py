@@ -9,8 +9,19 @@ from typing import Any
 
 from accounts.words import duration
 from incidents.blame import blame
-
-Content = Mapping[str, Any]
+from incidents.contents import (
+    NOBODY,
+    Content,
+    classes,
+    is_unowned,
+    listed_in,
+    of,
+    rows_of,
+    section_of,
+    standing,
+    text_of,
+    without_code,
+)
 
 #: Diagnosis classes where what the agent inferred was wrong: wording and guards alone do not change that.
 INFERENTIAL = frozenset(
@@ -18,7 +29,6 @@ INFERENTIAL = frozenset(
     | {"perceptual"}
 )
 DETERMINISTIC = frozenset({"wording", "guard"})
-NOBODY = "nobody"
 OWNERS = {"made_by": "made it", "reviewed_by": "reviewed it", "next_owner": "owns it next"}
 #: A name for the failure instead of a cause, such as "prompt regression" or "the model drifted".
 ONLY_A_NAME = re.compile(
@@ -33,7 +43,6 @@ UNOWNED = re.compile(
 )
 #: A root cause of so few words that names the failure says nothing beside the name.
 ALONE = 25
-CODE = re.compile(r"^(`{3,}|~{3,}).*?(?:^\1[`~]*[ \t]*$|\Z)|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 LINKED = re.compile(r"!?\[[^\]\n]{0,300}\]\([^)\n]{0,1000}\)|<?https?://[^\s>]{1,1000}>?")
 NUMBER = re.compile(r"(?<![\w.])\d[\d   .,]{0,20}(?:\s?%|\s?[A-Za-z]{1,20})?")
 MOST_NUMBERS = 5
@@ -63,33 +72,31 @@ def findings(content: Content) -> list[Finding]:
 # -- actions ----------------------------------------------------------------------------------------------------------
 def deterministic_only(content: Content) -> Iterator[Finding]:
     """R156: every action a reword or a guard, while what went wrong was an inference."""
-    diagnosis = _of(content, "header").get("diagnosis")
-    kinds = [action.get("kind") for _, action in _standing(content)]
-    if diagnosis in INFERENTIAL and kinds and DETERMINISTIC.issuperset(kinds):
+    inferential = sorted(classes(content) & INFERENTIAL)
+    kinds = [action.get("kind") for _, action in standing(content)]
+    if inferential and kinds and DETERMINISTIC.issuperset(kinds):
         yield Finding(
             "deterministic-only",
             "actions",
-            f"Every action is a wording or a guard, but the class is {diagnosis.replace('_', ' ')}: the plan was wrong,"
-            " and will be wrong elsewhere.",
+            f"Every action is a wording or a guard, but the class is {' and '.join(inferential).replace('_', ' ')}:"
+            " the plan was wrong, and will be wrong elsewhere.",
             "Add an eval case, a rate target, a narrower scope, an owner or a gate.",
         )
 
 
 def ownerless(content: Content) -> Iterator[Finding]:
-    """R159: an action that nobody does, or that is due on no day."""
-    for number, action in _standing(content):
-        if action.get("done_at"):
-            continue
+    """R159: an action that nobody does or did, or that is still to be done and due on no day."""
+    for number, action in standing(content):
         if not action.get("owner"):
             yield Finding("action-owner", f"actions.{number}", f"Name an owner for action {number}.", blocks=True)
-        if not action.get("due_on"):
+        if not action.get("due_on") and not action.get("done_at"):
             yield Finding("action-due", f"actions.{number}", f"Set a due day for action {number}.", blocks=True)
 
 
 def unverified(content: Content) -> Iterator[Finding]:
     """An action of which nobody could tell whether it worked."""
-    for number, action in _standing(content):
-        if not _text(action, "verification"):
+    for number, action in standing(content):
+        if not text_of(action, "verification"):
             sentence = f"Say how you will know that action {number} worked."
             yield Finding("action-verification", f"actions.{number}", sentence)
 
@@ -97,8 +104,8 @@ def unverified(content: Content) -> Iterator[Finding]:
 # -- causes and owners ------------------------------------------------------------------------------------------------
 def only_a_name(content: Content) -> Iterator[Finding]:
     """R162: a root cause that only names the failure, while nobody owned or reviewed the change."""
-    text = without_code(_section(content, "root_cause"))
-    lacking = [word for name, word in OWNERS.items() if _unowned(content, name)]
+    text = without_code(section_of(content, "root_cause"))
+    lacking = [word for name, word in OWNERS.items() if is_unowned(content, name)]
     words = re.findall(r"\w+", text)
     if lacking and len(words) <= ALONE and ONLY_A_NAME.search(text):
         yield Finding(
@@ -112,12 +119,12 @@ def only_a_name(content: Content) -> Iterator[Finding]:
 
 
 def nobody(content: Content) -> Iterator[Finding]:
-    """R161: "nobody" is an answer, and a cause; a blank is neither."""
+    """R161: "nobody" is an answer, and a cause that has to be named; a blank is neither."""
     governed = any(
-        row.get("layer") == "governance" or UNOWNED.search(_text(row, "text")) for row in _rows(content, "factors")
-    )
+        row.get("layer") == "governance" or UNOWNED.search(text_of(row, "text")) for row in rows_of(content, "factors")
+    ) or any(UNOWNED.search(text_of(row, "note")) for row in rows_of(content, "causes"))
     for name, word in OWNERS.items():
-        said = _text(_of(content, "ownership"), name)
+        said = text_of(of(content, "ownership"), name)
         if not said:
             yield Finding("owner-blank", "ownership", f"Say who {word}; nobody is an answer.")
         elif said.lower() == NOBODY and not governed:
@@ -126,27 +133,39 @@ def nobody(content: Content) -> Iterator[Finding]:
                 "ownership",
                 f"Nobody {word}: that is a contributing factor.",
                 f"Add the factor “Nobody {word}”, layer change governance.",
+                blocks=True,
             )
+
+
+def unclassed(content: Content) -> Iterator[Finding]:
+    """R156, R157: neither triage nor a factor says what kind of failure it was, so nothing can be compared."""
+    if not classes(content):
+        yield Finding(
+            "class-unknown",
+            "factors",
+            "Name the class: what kind of failure this was.",
+            "Choose it in triage, or on a factor. Without one nobody can tell whether it comes back.",
+        )
 
 
 def recurrence(content: Content) -> Iterator[Finding]:
     """R157: written up the same way before."""
-    refs = [str(row.get("ref")) for row in _rows(content, "similar") if row.get("ref")]
+    refs = [str(row.get("ref")) for row in rows_of(content, "similar") if row.get("ref")]
     if refs:
         yield Finding(
             "recurrence",
             "similar",
-            f"The same class was written up for {', '.join(refs[:5])}: say why what was done then did not hold.",
+            f"It was written up before, for {', '.join(refs[:5])}: say why what was done then did not hold.",
             "Compare their actions with these; the same action again will not do more.",
         )
 
 
 # -- what the agent inferred, and how it was looked into --------------------------------------------------------------
 def without_inference(content: Content) -> Iterator[Finding]:
-    """R154: an inferential class without what the agent saw, inferred and should have inferred."""
-    if _of(content, "header").get("diagnosis") not in INFERENTIAL:
+    """R154: an inferential class without what the agent saw, inferred and should have inferred; then the first fork."""
+    if not classes(content) & INFERENTIAL:
         return
-    rows = _rows(content, "inferences")
+    rows = rows_of(content, "inferences")
     if not rows:
         yield Finding("inference-missing", "inferences", "Add what the agent saw, inferred, and should have inferred.")
     asked = {
@@ -155,16 +174,19 @@ def without_inference(content: Content) -> Iterator[Finding]:
         "should_have_inferred": "what would have been better",
     }
     for number, row in enumerate(rows, 1):
-        lacking = [word for name, word in asked.items() if not _text(row, name)]
+        lacking = [word for name, word in asked.items() if not text_of(row, name)]
         if lacking:
             sentence = f"Say {', '.join(lacking)} in inference {number}."
             yield Finding("inference-incomplete", f"inferences.{number}", sentence)
+        elif not row.get("spec"):
+            sentence = f"Say of inference {number} whether the spec was complete: a gap in it, or in following it."
+            yield Finding("inference-spec", f"inferences.{number}", sentence)
 
 
 def testimony(content: Content) -> Iterator[Finding]:
     """What a model says of itself is no evidence of why it did something."""
-    for number, row in enumerate(_rows(content, "inferences"), 1):
-        if _text(row, "claimed_reasoning") and not _text(row, "evidenced_reasoning"):
+    for number, row in enumerate(rows_of(content, "inferences"), 1):
+        if text_of(row, "claimed_reasoning") and not text_of(row, "evidenced_reasoning"):
             yield Finding(
                 "testimony-only",
                 f"inferences.{number}",
@@ -175,35 +197,35 @@ def testimony(content: Content) -> Iterator[Finding]:
 
 def unexamined(content: Content) -> Iterator[Finding]:
     """R158: no layer looked at."""
-    rows = _rows(content, "layers")
+    rows = rows_of(content, "layers")
     if rows and all(row.get("finding") == "unknown" for row in rows):
         yield Finding("layers-unknown", "layers", "Examine the layers: mark each implicated or cleared, with evidence.")
 
 
 def unasked(content: Content) -> Iterator[Finding]:
     """R120: whether a smaller wave or a longer bake would have caught it. Three others stop the closing (R076)."""
-    for row in _rows(content, "escapes"):
-        if row.get("question") not in {"canary", "tests", "change"} and not _text(row, "answer"):
+    for row in rows_of(content, "escapes"):
+        if row.get("question") not in {"canary", "tests", "change"} and not text_of(row, "answer"):
             yield Finding("escape-open", f"escapes.{row.get('question')}", f"Answer: {row.get('label')}")
 
 
 # -- evidence ---------------------------------------------------------------------------------------------------------
 def unfounded(content: Content) -> Iterator[Finding]:
     """A claim that nothing stands behind."""
-    for number, row in enumerate(_rows(content, "factors"), 1):
-        if row.get("confidence") == "known" and not _text(row, "evidence"):
+    for number, row in enumerate(rows_of(content, "factors"), 1):
+        if row.get("confidence") == "known" and not text_of(row, "evidence"):
             yield Finding(
                 "claim-evidence",
                 f"factors.{number}",
                 f"Factor {number} is called known without evidence.",
                 "Link a run, a diff or an entry, or call it likely or possible.",
             )
-    for row in _rows(content, "layers"):
-        if row.get("finding") == "implicated" and not _text(row, "evidence"):
+    for row in rows_of(content, "layers"):
+        if row.get("finding") == "implicated" and not text_of(row, "evidence"):
             sentence = f"{row.get('label') or row.get('layer')} is implicated without evidence."
             yield Finding("claim-evidence", f"layers.{row.get('layer')}", sentence, "Link what implicates it.")
-    for row in _rows(content, "variables"):
-        if row.get("moved") == "moved" and not _text(row, "evidence"):
+    for row in rows_of(content, "variables"):
+        if row.get("moved") == "moved" and not text_of(row, "evidence"):
             sentence = f"{row.get('label') or row.get('variable')} is said to have moved without evidence."
             yield Finding("claim-evidence", f"variables.{row.get('variable')}", sentence, "Link the diff.")
 
@@ -211,7 +233,7 @@ def unfounded(content: Content) -> Iterator[Finding]:
 def unsourced(content: Content) -> Iterator[Finding]:
     """Numbers in the impact that open nothing."""
     found = 0
-    for line in without_code(_section(content, "impact")).splitlines():
+    for line in without_code(section_of(content, "impact")).splitlines():
         number = NUMBER.search(line)
         if number is None or LINKED.search(line):
             continue
@@ -228,7 +250,7 @@ def unsourced(content: Content) -> Iterator[Finding]:
 
 def containment(content: Content) -> Iterator[Finding]:
     """R084, R086: containment that was never measured, or that came after the damage was done."""
-    damage = _of(content, "damage")
+    damage = of(content, "damage")
     latency, blast = damage.get("latency_seconds"), damage.get("blast_seconds")
     if damage.get("decided_at") and latency is None:
         yield Finding(
@@ -248,15 +270,15 @@ def containment(content: Content) -> Iterator[Finding]:
 # -- words ------------------------------------------------------------------------------------------------------------
 def unchecked(content: Content) -> Iterator[Finding]:
     """Filled in from the record, and nobody has read it."""
-    for name, section in _of(content, "sections").items():
-        if isinstance(section, Mapping) and section.get("draft") and _text(section, "text"):
+    for name, section in of(content, "sections").items():
+        if isinstance(section, Mapping) and section.get("draft") and text_of(section, "text"):
             title = str(section.get("title") or name)
             yield Finding("draft-unchecked", f"sections.{name}", f"Check “{title}”: it was filled in from the record.")
 
 
 def blaming(content: Content) -> Iterator[Finding]:
     """Words that find a person instead of a cause."""
-    people = [name for name in _listed(content, "people") if isinstance(name, str)]
+    people = [name for name in listed_in(content, "people") if isinstance(name, str)]
     for where, text in prose(content):
         for said, suggestion in blame(without_code(text), people):
             yield Finding("blame", where, f"“{said}” finds a culprit, not a cause.", suggestion)
@@ -264,17 +286,12 @@ def blaming(content: Content) -> Iterator[Finding]:
 
 def prose(content: Content) -> Iterator[tuple[str, str]]:
     """(where, text) of everything people write in sentences."""
-    for name in _of(content, "sections"):
-        yield f"sections.{name}", _section(content, name)
+    for name in of(content, "sections"):
+        yield f"sections.{name}", section_of(content, name)
     for kind, names in PROSE.items():
-        for number, row in enumerate(_rows(content, kind), 1):
+        for number, row in enumerate(rows_of(content, kind), 1):
             for name in names:
-                yield f"{kind}.{row.get(KEYS.get(kind, ''), number)}", _text(row, name)
-
-
-def without_code(text: str) -> str:
-    """``text`` without code, which quotes and asserts nothing."""
-    return CODE.sub(" ", text)
+                yield f"{kind}.{row.get(KEYS.get(kind, ''), number)}", text_of(row, name)
 
 
 PROSE = {
@@ -287,46 +304,12 @@ PROSE = {
 KEYS = {"layers": "layer", "escapes": "question"}
 
 
-def _of(content: Content, name: str) -> Mapping[str, Any]:
-    value = content.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _listed(content: Content, name: str) -> list[Any]:
-    value = content.get(name)
-    return value if isinstance(value, list) else []
-
-
-def _rows(content: Content, name: str) -> list[Mapping[str, Any]]:
-    return [row for row in _listed(content, name) if isinstance(row, Mapping)]
-
-
-def _text(row: Mapping[str, Any], name: str) -> str:
-    value = row.get(name)
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _section(content: Content, name: str) -> str:
-    section = _of(content, "sections").get(name)
-    return _text(section, "text") if isinstance(section, Mapping) else ""
-
-
-def _standing(content: Content) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Actions that were not dropped, numbered as the page numbers them."""
-    for number, action in enumerate(_rows(content, "actions"), 1):
-        if not action.get("dropped_at"):
-            yield number, action
-
-
-def _unowned(content: Content, name: str) -> bool:
-    return _text(_of(content, "ownership"), name).lower() in {"", NOBODY}
-
-
 RULES: tuple[Callable[[Content], Iterable[Finding]], ...] = (
     only_a_name,
     ownerless,
     deterministic_only,
     nobody,
+    unclassed,
     without_inference,
     testimony,
     unfounded,

@@ -16,6 +16,7 @@ from incidents.models import (
     Diagnosis,
     EscapeAnswer,
     Incident,
+    InferenceRow,
     Layer,
     LayerFinding,
     MovedVariable,
@@ -26,9 +27,19 @@ from rollouts.models import BundleVersion
 LONGEST = 20_000
 
 
+class Markdown(forms.CharField):
+    """Text as it is typed: what begins a line is part of Markdown. Blanks alone are nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(strip=False, **options)
+
+    def validate(self, value: Any) -> None:
+        super().validate((value or "").strip())
+
+
 def words(label: str, *, help_text: str = "", rows: int = 1, required: str = "") -> forms.CharField:
     """A text that grows as it is written. ``required``: what is said when it is missing."""
-    return forms.CharField(
+    return Markdown(
         label=label,
         help_text=help_text,
         required=bool(required),
@@ -109,6 +120,7 @@ class InferenceForm(RowForm):
     saw = words("It saw", rows=2, help_text="Instruction, retrieved text, tool results, memory.")
     inferred = words("It inferred", rows=2, help_text="The plan or scenario, as its actions show.")
     should_have_inferred = words("Better", rows=2, help_text="What a competent reader of the same would infer.")
+    spec = one_of("Was the spec complete?", InferenceRow.Spec, blank="Not decided")
     alternatives = words("Alternatives it had")
     cue = words("Cue", help_text="What it weighed wrongly, or lacked.")
     claimed_reasoning = words("What it said of itself", help_text="Testimony: self-explanations can be invented.")
@@ -195,7 +207,7 @@ class ActionForm(RowForm):
 
 
 class OwnershipForm(RowForm):
-    """Who made, reviewed and will own what changed; and what the harm cost per second."""
+    """Who made, reviewed and will own what changed; what the harm cost per second; what slowed the response."""
 
     made_by = line("Made by")
     reviewed_by = line("Reviewed by")
@@ -207,3 +219,10 @@ class OwnershipForm(RowForm):
         label="Seconds until it cannot be borne", required=False, min_value=0, help_text="Containing must be faster."
     )
     autonomy = one_of("What the agent may do alone", Postmortem.Autonomy, blank="Not decided")
+    access_blocked_minutes = forms.IntegerField(
+        label="Minutes without access", required=False, min_value=0, help_text="Waited for a permission or sign-in."
+    )
+    false_acks = forms.IntegerField(
+        label="False acknowledgements", required=False, min_value=0, help_text="Behind which nobody looked."
+    )
+    slowed_by = words("What else slowed the response")

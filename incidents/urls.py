@@ -87,6 +87,7 @@ urlpatterns: list[URLPattern] = [
     path("i/<str:ref>/evals/<int:pk>/cancel/", resolve.cancel, name="cancel_eval"),
     path("i/<str:ref>/promote/", resolve.promote, name="promote"),
     path("i/<str:ref>/resolve/close/", closing.resolve, name="resolve"),
+    path("i/<str:ref>/same/", acts.same_as, name="same_as"),
     path("i/<str:ref>/reopen/", closing.reopen, name="reopen"),
     path("oncall/", oncall.on_call, name="oncall"),
     path("oncall/ack/<str:token>/", oncall.acknowledge_link, name="acknowledge_link"),

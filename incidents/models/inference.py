@@ -25,11 +25,18 @@ class Layer(models.TextChoices):
 class InferenceRow(Edited):
     """One inference that went wrong (R154): what it saw, inferred, and should have inferred."""
 
+    class Spec(models.TextChoices):
+        """The first fork: whether what it was told said what to do here."""
+
+        INCOMPLETE = "incomplete", "Incomplete: it did not say (spec gap)"
+        COMPLETE = "complete", "Complete: it said so and was not followed (execution gap)"
+
     postmortem = models.ForeignKey(Postmortem, models.PROTECT, related_name="inferences")
     position = models.PositiveIntegerField()
     saw = models.TextField(blank=True, help_text="Instruction, retrieved text, tool results, memory.")
     inferred = models.TextField(blank=True, help_text="The plan or scenario, as its actions show.")
     should_have_inferred = models.TextField(blank=True, help_text="What a competent reader of the same would do.")
+    spec = models.CharField(max_length=10, choices=Spec, blank=True, db_default="", help_text="Was the spec complete?")
     alternatives = models.TextField(blank=True)
     cue = models.TextField(blank=True, help_text="What it weighed wrongly, or lacked.")
     claimed_reasoning = models.TextField(blank=True, help_text="What the model said of itself: testimony.")

@@ -51,6 +51,13 @@ class Postmortem(Edited):
         help_text="After so long the damage is more than can be borne; containing must be faster.",
     )
     autonomy = models.CharField(max_length=6, choices=Autonomy, blank=True)
+    access_blocked_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How long responders waited for an access they lacked."
+    )
+    false_acks = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Acknowledgements behind which nobody looked."
+    )
+    slowed_by = models.TextField(blank=True, db_default="", help_text="What else slowed the response.")
 
     def __str__(self) -> str:
         return f"postmortem of {self.incident}"

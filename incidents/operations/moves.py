@@ -19,7 +19,8 @@ from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.locks import patient
 from incidents.models import Incident, MachineMove, TimelineEntry
-from incidents.operations import notices, proofs, rooms, timeline
+from incidents.operations import notices, owed, proofs, rooms, timeline
+from incidents.operations.postmortems import questions
 from rollouts.models import Activation, RegressionCase, Rollback, RollbackLeg, Stop
 
 Kind = TimelineEntry.Kind
@@ -125,6 +126,9 @@ def _rollback(pk: int) -> Incident | None:
     title = f"Manual rollback of {deployment}: {rollback.from_version.label} → {rollback.to_version.label}"
     room = rooms.room_of(deployment, rollback.pressed_in, actor=actor, title=title, at=rollback.decided_at)
     room, entry = rooms.contained_by(room, rollback, Kind.ROLLBACK, actor=actor, at=at)
+    owed.owe_investigation(room, rooms.source_of(rollback), at=at)
+    questions.ask(room, at=at)
+    _document_again(room, actor=actor, at=at)
     notices.tell(
         entry,
         people=notices.concerned(room, at),
@@ -139,6 +143,16 @@ def _rollback(pk: int) -> Incident | None:
         at=clock.now(),
     )
     return rooms.belongs(move, room)
+
+
+def _document_again(room: Incident, *, actor: Actor, at: datetime) -> None:
+    """What was documented, or closed without a postmortem, did not know of this rollback: the step is open again."""
+    if room.kind == Incident.Kind.DRILL or (room.documented_at is None and room.document_skipped_at is None):
+        return
+    room.documented_at, room.document_skipped_at, room.document_skip_reason = None, None, ""
+    room.save(update_fields=["documented_at", "document_skipped_at", "document_skip_reason"])
+    text = "The postmortem is open again: a rollback owes its investigation"
+    timeline.append(room, Kind.NOTE, text, actor=actor, at=at, ping=("document", *rooms.PINGS))
 
 
 def _stop(pk: int) -> Incident | None:

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from accounts import clock
 from accounts.actors import Actor, ActorKind, Surface
 from accounts.models import Acted, AuditEntry, User
-from incidents.models import DetectionSource, Incident, MachineMove, Owed, TimelineEntry
+from incidents.models import DetectionSource, Incident, MachineMove, TimelineEntry
 from incidents.operations import acknowledge, grouping, opening, timeline
 from rollouts.models import Deployment, Rollback, RollbackLeg, Stop
 
@@ -44,7 +44,7 @@ def lock_rooms(deployment: Deployment, also: Incident | None) -> list[Incident]:
 
 def room_of(deployment: Deployment, pressed_in: str, *, actor: Actor, title: str, at: datetime) -> Incident:
     """The locked room a containment belongs to (CONTRACT §5): where it was pressed, else the worst open incident of
-    the deployment, newest first, else a new one that owes its investigation."""
+    the deployment, newest first, else a new one."""
     pressed = Incident.objects.filter(ref=pressed_in.upper()).first() if pressed_in else None
     if pressed is not None and pressed.deployment_id not in {None, deployment.pk}:
         pressed = None
@@ -61,7 +61,6 @@ def room_of(deployment: Deployment, pressed_in: str, *, actor: Actor, title: str
         detection_source=DetectionSource.EMPLOYEE if actor.is_person else DetectionSource.GUARDRAIL,
         text=f"Opened for a move nobody had declared an incident for. {title}",
         header={"reference": str(deployment)},
-        owed=[(Owed.Kind.INVESTIGATION, "Investigate: what made this containment necessary?")],
         at=at,
     )
 

@@ -51,3 +51,10 @@ def set_severity(
     if severity < before:
         paging.page(incident, actor=actor, reason=f"raised to {severity}", at=at, after=UNDO_WINDOW)
     return incident
+
+
+def worst(incident: Incident) -> str:
+    """The worst it ever was. Lowering is a person's act, and its entry says from what."""
+    lowered = incident.timeline.filter(kind=TimelineEntry.Kind.SEVERITY).values_list("data__from", flat=True)
+    levels = [incident.severity, *(str(level) for level in lowered if level)]
+    return min(levels)

@@ -15,12 +15,13 @@ from accounts.errors import OperationRefused
 from accounts.http import whole_number
 from accounts.middleware import ActorRequest
 from accounts.models import User
-from incidents.access import get_room
+from incidents.access import get_incident, get_room
 from incidents.models import Incident, Step
 from incidents.operations import acknowledge as acknowledging
 from incidents.operations import deployment as naming
 from incidents.operations import duty as duties
 from incidents.operations import note as noting
+from incidents.operations import repeats
 from incidents.operations import severity as severities
 from incidents.operations import triage as triaging
 from incidents.operations.postmortems import closing
@@ -133,6 +134,19 @@ def triage(request: ActorRequest, ref: str) -> HttpResponse:
 def close_triage(request: ActorRequest, ref: str) -> HttpResponse:
     visit = visit_of(request, ref, Step.TRIAGE)
     return press(visit, lambda: triaging.close(visit.incident, actor=visit.actor), "Triage is closed.")
+
+
+@require_POST
+def same_as(request: ActorRequest, ref: str) -> HttpResponse:
+    """Say which earlier incident this one is again; empty: none that is known."""
+    visit = visit_of(request, ref, Step.DOCUMENT)
+    named = request.POST.get("earlier", "").strip()
+
+    def act() -> None:
+        earlier = get_incident(request.actor, named) if named else None
+        repeats.say_same(visit.incident, actor=visit.actor, earlier=earlier)
+
+    return press(visit, act, "Recorded.")
 
 
 @require_POST

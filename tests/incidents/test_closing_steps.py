@@ -178,7 +178,7 @@ def test_no_machine_resolves_or_documents() -> None:
 def test_documenting_closes_the_step_and_settles_the_investigation() -> None:
     room = resolved(incident(owed=[(Owed.Kind.INVESTIGATION, "Investigate")]))
     with pytest.raises(OperationRefused, match="investigation"):
-        closing.skip(room, actor=person(), reason="small")
+        closing.skip(room, actor=person(), reason="It was small enough.")
     draft.begin(room, actor=person())
     with pytest.raises(OperationRefused, match="Write the root cause") as refusal:
         closing.close(room, actor=person())
@@ -192,15 +192,16 @@ def test_documenting_closes_the_step_and_settles_the_investigation() -> None:
     with pytest.raises(OperationRefused, match="signed off"):
         written(room, person())
     with pytest.raises(OperationRefused, match="written already"):
-        closing.skip(room, actor=person(), reason="r")
+        closing.skip(room, actor=person(), reason="It was small enough.")
 
 
 def test_the_postmortem_is_skipped_for_a_reason_that_stays() -> None:
     room = resolved(incident())
-    with pytest.raises(OperationRefused, match="Say why"):
-        closing.skip(room, actor=person(), reason="")
-    closing.skip(room, actor=person(), reason="a test alert")
-    with pytest.raises(OperationRefused, match="a test alert"):
+    for short, sentence in (("", "Say why"), ("a test alert  ", "at least 15 characters")):
+        with pytest.raises(OperationRefused, match=sentence):
+            closing.skip(room, actor=person(), reason=short)
+    closing.skip(room, actor=person(), reason="A test of the monitor.")
+    with pytest.raises(OperationRefused, match="A test of the monitor"):
         closing.close(room, actor=person())
     with pytest.raises(OperationRefused, match="without a postmortem"):
         written(room, person())

@@ -31,6 +31,7 @@ def test_what_closes_detect_and_contain_is_listed() -> None:
     assert exits.unmet(room, "document") == [
         "Begin the postmortem: it is drafted from the record.",
         "Set the severity.",
+        f"Resolve {room.ref} first: say what made it right.",
     ]
     assert exits.unmet(room, "closed") == []
     actor = person()

@@ -117,7 +117,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(who=ACTORS)
     def skip_document(self, who: str) -> None:
-        self.attempt(closing.skip, who, reason="a test")
+        self.attempt(closing.skip, who, reason="A test of the monitor.")
 
     @rule(who=ACTORS)
     def reopen(self, who: str) -> None:

@@ -7,17 +7,19 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from accounts import clock
 from accounts.actors import Surface
 from accounts.errors import OperationRefused
 from incidents.models import Acknowledgement, Incident, MachineMove, Notice, Owed, TimelineEntry
-from incidents.operations import acknowledge, contain, moves, resolve, timeline
+from incidents.operations import acknowledge, contain, exits, moves, owed, resolve, timeline
+from incidents.operations.postmortems import closing, draft, edit
 from rollouts import signals
 from rollouts.models import Deployment
 from rollouts.operations import kill_switch, legs
 from rollouts.operations.roll_back import roll_back
 from rollouts.operations.roll_forward import roll_forward
 from tests.factories.accounts import machine, person
-from tests.factories.incidents import incident, nobody_listening, on_call, someone
+from tests.factories.incidents import incident, nobody_listening, on_call, resolved, someone
 from tests.factories.rollouts import activate, running, version
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +81,62 @@ def test_a_rollback_from_elsewhere_belongs_to_the_worst_then_newest_open_inciden
     assert moves.incident_of("rollback", rollback.pk) == newest.ref
     assert TimelineEntry.objects.filter(source=f"rollback:{rollback.pk}").count() == 3
     assert Incident.objects.count() == 4
+
+
+def test_a_rollback_in_a_room_owes_its_investigation_once_until_it_is_given(
+    deployment: Deployment, committing: Any
+) -> None:
+    room = incident(deployment)
+    with committing():
+        contain.stop(room, actor=machine(), scope="writes")
+    assert not room.owed.exists()  # a stop reverts nothing that has to be looked into
+    with committing():
+        first = contain.roll_back(room, actor=machine())
+        roll_forward(deployment, actor=person(), pressed_in=room.ref)
+        contain.roll_back(room, actor=machine())
+    assert [debt.about for debt in room.owed.all()] == [f"rollback:{first.pk}"]
+    owed.settle(room, Owed.Kind.INVESTIGATION, actor=person(), answer="A schema.", at=clock.now())
+    with committing():
+        roll_forward(deployment, actor=person(), pressed_in=room.ref)
+        again = contain.roll_back(room, actor=machine())
+    assert [debt.about for debt in room.owed.filter(given_at=None)] == [f"rollback:{again.pk}"]
+
+
+def test_an_investigation_that_is_owed_delays_no_resolving(deployment: Deployment, committing: Any) -> None:
+    room = incident(deployment)
+    with committing():
+        contain.roll_back(room, actor=person())
+    assert not any("nvestigat" in order for order in exits.unmet(room, "resolve"))
+
+
+def test_a_drill_practises_and_owes_no_investigation(deployment: Deployment, committing: Any) -> None:
+    drill = incident(deployment)
+    Incident.objects.filter(pk=drill.pk).update(kind=Incident.Kind.DRILL)
+    with committing():
+        contain.roll_back(drill, actor=person())
+    assert not drill.owed.exists()
+
+
+def test_a_page_begun_before_the_rollback_is_asked_its_questions(deployment: Deployment, committing: Any) -> None:
+    room = incident(deployment)
+    page = draft.begin(room, actor=person())
+    edit.add_row(page, "escapes", actor=person(), values={"question": "tests", "answer": "No case had one."})
+    with committing():
+        contain.roll_back(room, actor=person())
+    answers = dict(page.escapes.values_list("question", "answer"))
+    assert answers == {"canary": "", "tests": "No case had one.", "change": "", "wave": ""}
+
+
+def test_a_rollback_opens_again_what_was_closed_without_a_postmortem(deployment: Deployment, committing: Any) -> None:
+    room = resolved(incident(deployment))  # triage is still open, so the room is
+    closing.skip(room, actor=person(), reason="A test of the monitor.")
+    with committing():
+        contain.roll_back(room, actor=person())
+    room.refresh_from_db()
+    assert room.document_skipped_at is None
+    assert room.timeline.filter(text__startswith="The postmortem is open again").exists()
+    with pytest.raises(OperationRefused, match="owes its investigation"):
+        closing.skip(room, actor=person(), reason="A test of the monitor.")
 
 
 def test_a_resolved_incident_is_not_reused(deployment: Deployment, committing: Any) -> None:

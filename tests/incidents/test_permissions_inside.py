@@ -43,7 +43,7 @@ VERBS: dict[str, tuple[Callable[[Incident, Actor], Any], bool]] = {
     "roll back": (lambda room, actor: contain.roll_back(room, actor=actor), True),
     "stop": (lambda room, actor: contain.stop(room, actor=actor, scope="whole"), True),
     "resolve": (lambda room, actor: resolve.resolve(room, actor=actor, origin="unknown", resolution="x"), False),
-    "skip document": (lambda room, actor: closing.skip(room, actor=actor, reason="a drill"), False),
+    "skip document": (lambda room, actor: closing.skip(room, actor=actor, reason="A test of the monitor."), False),
     "reopen": (lambda room, actor: reopen.reopen(room, actor=actor, reason="again"), True),
     "acknowledge": (lambda room, actor: acknowledge.acknowledge(room, actor=actor), False),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -67,7 +67,7 @@ def add(
 ) -> ActionItem:
     """Add an action; owner and due day may follow, but the incident does not close without them (R159)."""
     read = fields.read(FIELDS, {"text": given(text, "Say what will be done."), "kind": kind, **values})
-    _active(read.get("owner"))
+    active(read.get("owner"))
     page = lock(postmortem, actor)
     last: int | None = page.actions.aggregate(last=models.Max("position"))["last"]
     action = ActionItem(postmortem=page, position=(last or 0) + 1, version=0, **read)
@@ -87,12 +87,12 @@ def save(
     standing = {name: getattr(action, name) for name in read}
     if standing == read:
         return action
-    _still_to_do(action)
+    still_to_do(action, {name for name, value in read.items() if standing[name] != value})
     if version != action.version:
         mine, theirs = ({name: _plain(value) for name, value in side.items()} for side in (read, standing))
         raise EditConflict(f"action {action.position}", mine=mine, theirs=theirs, row=action)
     if read.get("owner") != standing.get("owner"):
-        _active(read.get("owner"))
+        active(read.get("owner"))
     for name, value in read.items():
         setattr(action, name, value)
     return _written(action, actor, at)
@@ -100,11 +100,18 @@ def save(
 
 @transaction.atomic
 def finish(action: ActionItem, *, actor: Actor, at: datetime | None = None) -> ActionItem:
-    """It is done; also after the incident has closed, since most actions take longer."""
+    """It is done; also after the incident has closed, since most actions take longer.
+
+    A person who finishes what nobody owned has owned it; a token first has to name an owner (R159).
+    """
     action = _to_end(action, actor)
     if action.done_at is not None:
         return action
-    _still_to_do(action)
+    still_to_do(action)
+    if action.owner is None:
+        if actor.person is None:
+            raise OperationRefused(f"Name an owner for action {action.position}, then finish it.")
+        action.owner = actor.person
     action.done_at, action.done_by = at or clock.now(), actor.user
     return _ended(action, f"Action {action.position} done: {short(action.text)}", actor, at)
 
@@ -114,7 +121,7 @@ def drop(action: ActionItem, *, actor: Actor, reason: str, at: datetime | None =
     """It will not be done, for a reason that stays; also after the incident has closed."""
     reason = given(reason, "Say why it is dropped.")
     action = _to_end(action, actor)
-    _still_to_do(action)
+    still_to_do(action)
     action.dropped_at, action.dropped_reason = at or clock.now(), reason
     return _ended(action, f"Action {action.position} dropped: {short(action.text)}. {short(reason)}", actor, at)
 
@@ -135,14 +142,18 @@ def _present(action: ActionItem) -> ActionItem:
     )
 
 
-def _still_to_do(action: ActionItem) -> None:
+def still_to_do(action: ActionItem, changed: Collection[str] = ()) -> None:
+    """Refuse to change what has ended, but for naming the owner of an action that never had one."""
+    if [*changed] == ["owner"] and action.owner_id is None:
+        return
     if action.done_at is not None:
         raise OperationRefused(f"Action {action.position} is done already.")
     if action.dropped_at is not None:
         raise OperationRefused(f"Action {action.position} was dropped: {action.dropped_reason}. Add another.")
 
 
-def _active(owner: User | None) -> None:
+def active(owner: User | None) -> None:
+    """Refuse to give an action to who cannot sign in any longer."""
     if owner is not None and not owner.is_active:
         raise OperationRefused(f"{owner} cannot sign in any longer. Name somebody else.", status=422)
 

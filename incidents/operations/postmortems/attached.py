@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Case, Q, Value, When
 from django.urls import reverse
 
-from incidents.models import PostmortemRevision
+from incidents.models import InferenceRow, PostmortemRevision
 from rollouts.models import BundleVersion
 from rollouts.signals import Written
 
@@ -17,8 +17,10 @@ def written_about(version: BundleVersion) -> list[Written]:
     named = {"bundle": version.bundle.key, "number": version.number}
     at_fault = Q(content__bundle__from__contains=named)
     at_fault |= Q(content__inferences__contains=[{"version_at_fault": named}])
+    here = Q(postmortem__incident__deployment__bundle=version.bundle_id)
+    named_in = InferenceRow.objects.filter(version_at_fault__bundle=version.bundle_id).values("postmortem")
     newest = (
-        PostmortemRevision.objects.filter(postmortem__incident__deployment__bundle=version.bundle_id)
+        PostmortemRevision.objects.filter(here | Q(postmortem__in=named_in))
         .order_by("postmortem", "-number")
         .distinct("postmortem")
     )

@@ -10,7 +10,7 @@ from django.db.models import Count, Q
 from accounts import clock
 from incidents import links
 from incidents.answers import moment
-from incidents.models import Diagnosis, Incident, LayerFinding, Postmortem, TimelineEntry
+from incidents.models import Diagnosis, Factor, Incident, LayerFinding, Postmortem, TimelineEntry
 from incidents.models.cause import surest_first
 from incidents.operations.postmortems import record, times
 from incidents.operations.postmortems.evidence import evidence_of
@@ -54,18 +54,24 @@ def content_of(postmortem: Postmortem) -> Json:
 
 
 def similar(page: Postmortem) -> list[Json]:
-    """Earlier incidents written up the same way: the same diagnosis, the same layer implicated (R157, R160)."""
+    """Earlier incidents written up the same way: a class that triage or a factor names, with the same layer implicated
+    (R157); before them the one that somebody says this is again (R160)."""
     incident = page.incident
     found: dict[str, Json] = {}
     if incident.repeat_of is not None:
         found[incident.repeat_of.ref] = _named(incident.repeat_of, "")
     implicated = page.layers.filter(finding=LayerFinding.Finding.IMPLICATED).values("layer")
-    if incident.diagnosis != Diagnosis.UNKNOWN:
+    factors = Factor.objects.filter(removed_at=None)
+    classes = {incident.diagnosis, *factors.filter(postmortem=page).values_list("diagnosis", flat=True)}
+    classes -= {"", Diagnosis.UNKNOWN}
+    if classes:
+        alike = Q(postmortem__incident__diagnosis__in=classes)
+        alike |= Q(postmortem__in=factors.filter(diagnosis__in=classes).values("postmortem"))
         rows = (
             LayerFinding.objects.filter(
+                alike,
                 layer__in=implicated,
                 finding=LayerFinding.Finding.IMPLICATED,
-                postmortem__incident__diagnosis=incident.diagnosis,
                 postmortem__incident__opened_at__lt=incident.opened_at,
             )
             .exclude(postmortem=page)

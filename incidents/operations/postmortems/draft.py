@@ -12,7 +12,6 @@ from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.permissions import Permission, require
 from incidents.models import (
-    EscapeAnswer,
     Factor,
     Incident,
     InferenceRow,
@@ -25,7 +24,7 @@ from incidents.models import (
 )
 from incidents.models.cause import surest_first
 from incidents.operations import timeline
-from incidents.operations.postmortems import record, sentences
+from incidents.operations.postmortems import questions, record, sentences
 from incidents.operations.postmortems.edit import PINGS
 from incidents.operations.postmortems.observed import observation
 from incidents.operations.postmortems.record import Moves
@@ -84,10 +83,7 @@ def _drafted(incident: Incident, at: datetime) -> Postmortem:
     )
     LayerFinding.objects.bulk_create(LayerFinding(postmortem=page, layer=layer, updated_at=at) for layer in Layer)
     if moves.rollbacks:
-        asked = (*EscapeAnswer.OWED, EscapeAnswer.Question.WAVE)
-        EscapeAnswer.objects.bulk_create(
-            EscapeAnswer(postmortem=page, question=question, updated_at=at) for question in asked
-        )
+        questions.ask(incident, at=at)
     _factors(page, incident, at)
     seen = observation(incident, moves, runs)
     if seen is not None:

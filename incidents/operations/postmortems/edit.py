@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, models, transaction
+from psycopg.errors import CheckViolation, UniqueViolation
 
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import NotFound, OperationRefused
 from accounts.http import whole_number
 from accounts.permissions import Permission, require
-from incidents.models import Incident, Postmortem, PostmortemSection
+from incidents import lint
+from incidents.models import Confidence, Factor, Incident, Layer, Postmortem, PostmortemSection
 from incidents.models.postmortem import Edited
 from incidents.operations import timeline
 from incidents.operations.postmortems import fields
@@ -22,6 +24,9 @@ from incidents.operations.refusals import known
 
 #: Regions of open pages that show the postmortem.
 PINGS = ("document", "postmortem")
+#: What the database says of counts that cannot be, and what people read.
+COUNTED = {"inference_fails_at_most_as_often_as_tried", "fix_fails_at_most_as_often_as_tried"}
+TOO_OFTEN = "Something cannot have failed more often than it was tried. Give both numbers."
 
 
 class EditConflict(OperationRefused):
@@ -93,10 +98,17 @@ def check_section(
 def save_page(
     postmortem: Postmortem, *, actor: Actor, version: int, values: Mapping[str, Any], at: datetime | None = None
 ) -> Postmortem:
-    """Save what the page itself holds: ownership, damage rate, autonomy (``fields.PAGE``). Raises EditConflict."""
+    """Save what the page itself holds: ownership, damage rate, autonomy (``fields.PAGE``). Raises EditConflict.
+
+    Nobody is an answer, and becomes a factor (R161).
+    """
     given = fields.read(fields.PAGE, values)
     page = lock(postmortem, actor)
-    return _save(page, given, version, "the page's own fields", page, actor, at)
+    newly = [name for name in lint.OWNERS if _is_nobody(given.get(name)) and not _is_nobody(getattr(page, name))]
+    saved = _save(page, given, version, "the page's own fields", page, actor, at)
+    for name in newly:
+        _becomes_a_cause(saved, f"Nobody {lint.OWNERS[name]}.", actor, at)
+    return saved
 
 
 @transaction.atomic
@@ -156,6 +168,19 @@ def remove_row(
     page = lock(postmortem, actor)
     row = _row(page, kind, found, pk)
     return _save(row, {"removed_at": at or clock.now()}, version, f"this {found.word}", page, actor, at)
+
+
+def _is_nobody(said: str | None) -> bool:
+    return (said or "").lower() == Postmortem.NOBODY
+
+
+def _becomes_a_cause(page: Postmortem, text: str, actor: Actor, at: datetime | None) -> None:
+    """A factor of change governance, unless it stands on the page already."""
+    if page.factors.filter(removed_at=None, text=text).exists():
+        return
+    factor = Factor(postmortem=page, version=0, position=next_position(page, "factors"), text=text)
+    factor.layer, factor.confidence, factor.evidence = Layer.GOVERNANCE, Confidence.KNOWN, "Ownership, as told here."
+    write(factor, page, actor, at)
 
 
 def lock(postmortem: Postmortem, actor: Actor) -> Postmortem:
@@ -223,8 +248,10 @@ def write[Row: Edited](row: Row, page: Postmortem, actor: Actor, at: datetime | 
         with transaction.atomic():
             row.save()
     except IntegrityError as error:
-        raise OperationRefused(
-            "Something cannot have failed more often than it was tried. Give both numbers.", status=422
-        ) from error
+        if isinstance(error.__cause__, UniqueViolation):
+            raise OperationRefused("Somebody else has just written this row too. Read the page again.") from error
+        if isinstance(error.__cause__, CheckViolation) and error.__cause__.diag.constraint_name in COUNTED:
+            raise OperationRefused(TOO_OFTEN, status=422) from error
+        raise
     timeline.notify(page.incident.ref, *PINGS)
     return row

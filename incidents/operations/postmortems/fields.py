@@ -145,6 +145,9 @@ PAGE: Mapping[str, Read] = {
     "damage_unit": unit,
     "blast_seconds": amount,
     "autonomy": one_of("", *Postmortem.Autonomy.values),
+    "access_blocked_minutes": count,
+    "false_acks": count,
+    "slowed_by": text,
 }
 
 _PROSE = ("saw", "inferred", "should_have_inferred", "alternatives", "cue", "claimed_reasoning")
@@ -156,6 +159,7 @@ KINDS: Mapping[str, RowKind] = {
         "inference",
         dict.fromkeys((*_PROSE, "evidenced_reasoning", "action", "authority"), text)
         | dict.fromkeys(("failures", "replays", "fixed_failures", "fixed_replays"), count)
+        | {"spec": one_of("", *InferenceRow.Spec.values)}
         | {"day": day, "trace_id": hexadecimal(32), "span_id": hexadecimal(16), "version_at_fault": version},
         added=True,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
@@ -12,14 +12,14 @@ from django.db import models, transaction
 from accounts import chain, clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
-from accounts.models import User
-from incidents.models import ActionItem, Incident, Postmortem, PostmortemSection
+from incidents.models import Incident, Postmortem, PostmortemSection
 from incidents.models.postmortem import Edited
-from incidents.operations.postmortems import actions, draft, fields, written
+from incidents.operations import timeline
+from incidents.operations.postmortems import draft, fields, load_actions, written
 from incidents.operations.postmortems.content import SCHEMA
 from incidents.operations.postmortems.edit import EditConflict, lock, next_position, put, rows_of
 from incidents.operations.postmortems.fields import KINDS, RowKind
-from incidents.operations.refusals import given, known
+from incidents.operations.refusals import known
 
 Json = Mapping[str, Any]
 #: A page holds at most so many rows of one kind when it is read back.
@@ -38,15 +38,18 @@ def load(
     """Write the editable parts of ``content`` (schema ``lastgood.postmortem/1``) into the incident's postmortem.
 
     What is not named stays: parts, texts of sections, rows that have a key. Lists without keys (inferences, factors,
-    actions) are replaced whole; actions beyond the list are dropped. ``expected`` is the :func:`etag` of the page as
-    it was read; needed once a person has written on it. Raises EditConflict with both.
+    actions) are replaced whole; actions beyond the list are dropped. How actions ended is taken over as it is told
+    only by a person and into a page that nobody has written on. ``expected`` is the :func:`etag` of the page as it was
+    read; needed once a person has written on it. Raises EditConflict with both.
     """
     if content.get("schema") != SCHEMA:
         raise OperationRefused(f"This is no page of the schema {SCHEMA}.", status=422)
     at = at or clock.now()
-    page = lock(draft.begin(incident, actor=actor, at=at), actor)
-    standing = written.written(page)
-    if expected is None and _touched(page):
+    page = draft.begin(incident, actor=actor, at=at)
+    timeline.lock(incident)  # before the page, as publishing does: ending an action is told on the timeline
+    page = lock(page, actor)
+    standing, touched = written.written(page), _touched(page)
+    if expected is None and touched:
         raise EditConflict(
             "the page, and you did not say which state of it you read (If-Match)",
             mine=dict(content),
@@ -67,7 +70,10 @@ def load(
             _listed(page, name, kind, rows, actor, at)
     listed = _rows(content, "actions")
     if listed is not None:
-        _actions(page, listed, actor, at)
+        if touched or not actor.is_person:
+            load_actions.change(page, listed, actor=actor, at=at)
+        else:
+            load_actions.take_over(page, listed, actor=actor, at=at)
     return page
 
 
@@ -107,6 +113,8 @@ def _page(page: Postmortem, content: Json, actor: Actor, at: datetime) -> None:
     named = {"rate_per_second": "damage_rate_per_second", "unit": "damage_unit", "blast_seconds": "blast_seconds"}
     values = {name: owners[name] for name in written.OWNERSHIP if name in owners}
     values |= {column: damage[name] for name, column in named.items() if name in damage}
+    friction = _part(content, "friction", Mapping, {})
+    values |= {name: friction[name] for name in written.FRICTION if name in friction}
     if "autonomy" in content:
         values["autonomy"] = content["autonomy"]
     put(page, fields.read(fields.PAGE, values), page, actor, at)
@@ -156,54 +164,3 @@ def _listed(page: Postmortem, name: str, kind: RowKind, rows: list[Json], actor:
 def _fresh(kind: RowKind, page: Postmortem, **values: Any) -> Edited:
     """A row not saved yet."""
     return kind.model(version=0, **{"postmortem": page} | values)
-
-
-def _actions(page: Postmortem, rows: list[Json], actor: Actor, at: datetime) -> None:
-    standing = list(page.actions.all())
-    for index, row in enumerate(rows):
-        values = _action(row)
-        action = standing[index] if index < len(standing) else None
-        if action is None:
-            action = ActionItem(postmortem=page, version=0, position=next_position(page, "actions"))
-        put(action, values, page, actor, at)
-    for left in standing[len(rows) :]:
-        if left.done_at is None and left.dropped_at is None:
-            put(left, {"dropped_at": at, "dropped_reason": "Not in the page that was loaded."}, page, actor, at)
-
-
-def _action(row: Json) -> dict[str, Any]:
-    named = {name: row[name] for name in actions.FIELDS if name in row and name != "owner"}
-    named.setdefault("kind", "")
-    values = fields.read(actions.FIELDS, named)
-    given(values.get("text", ""), "Say in every action what will be done.")
-    values["owner"] = _person(row.get("owner"))
-    values |= {"done_at": _moment(row.get("done_at")), "done_by": _person(row.get("done_by"))}
-    dropped, reason = _moment(row.get("dropped_at")), fields.text(row.get("dropped_reason") or "", "Reason")
-    if dropped is not None and not reason.strip():
-        raise OperationRefused("Say why an action was dropped.", status=422)
-    if dropped is not None and values["done_at"] is not None:
-        raise OperationRefused("An action is done or dropped, not both.", status=422)
-    return values | {"dropped_at": dropped, "dropped_reason": reason}
-
-
-def _person(said: Any) -> User | None:
-    """By e-mail address, or as exports write people."""
-    email = said.get("email") if isinstance(said, Mapping) else said
-    if email is None or email == "":
-        return None
-    user = User.objects.filter(email__iexact=email).first() if isinstance(email, str) else None
-    if user is None:
-        raise OperationRefused(f"There is nobody called {email}.", status=422)
-    return user
-
-
-def _moment(said: Any) -> datetime | None:
-    if said is None or said == "":
-        return None
-    try:
-        at = datetime.fromisoformat(said)
-    except (TypeError, ValueError):
-        raise OperationRefused(f"{said} is no moment, like 2026-11-20T12:00:00Z.", status=422) from None
-    if at.tzinfo is None:
-        raise OperationRefused(f"{said} does not say its offset from UTC.", status=422)
-    return at.astimezone(UTC)

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from django.db.models import Count, Q
-
 from incidents.models import Incident
+from incidents.operations import proving
 from incidents.operations.postmortems.record import Moves, Runs
-from rollouts.models import BundleVersion, EvalResult, Invocation, RegressionCase
+from rollouts.models import BundleVersion, Invocation, RegressionCase
+from rollouts.operations.eval_proof import Tally, proof
 from rollouts.telemetry import questions
 
 #: Attributes that hold what a model or tool was given, in the words of several instrumentations, first found first.
@@ -43,9 +43,11 @@ def observation(incident: Incident, moves: Moves, runs: Runs | None) -> dict[str
         .first()
     )
     if case is not None:
-        found = _row(case.day, case.trace_id, case.span_id, case.bad_version or moves.bad)
+        standing = proving.standing(incident)
+        bad = case.bad_version or standing.bad or moves.bad
+        found = _row(case.day, case.trace_id, case.span_id, bad)
         found["saw"] = found["saw"] or fenced(case.inputs)
-        return found | _tried(case, found["version_at_fault"])
+        return found | _tried(case, bad, standing)
     first = questions.first_failure(runs.window) if runs is not None and runs.summary.failed_runs else None
     if first is None:
         return None
@@ -118,17 +120,17 @@ def _version(key: str, number: int | None) -> BundleVersion | None:
     return BundleVersion.objects.defer("body").select_related("bundle").filter(bundle__key=key, number=number).first()
 
 
-def _tried(case: RegressionCase, bad: BundleVersion | None) -> dict[str, int]:
-    """k failures in n tries, on the version at fault and on the newest other one that was run."""
-    rows = (
-        EvalResult.objects.filter(case=case)
-        .exclude(outcome=EvalResult.Outcome.ERROR)
-        .values_list("run__version_id", "run__version__number")
-        .annotate(tries=Count("pk"), failed=Count("pk", filter=Q(outcome=EvalResult.Outcome.FAIL)))
-        .order_by("run__version__number")
-    )
-    found: dict[str, int] = {}
-    for version_id, _, tries, failed in rows:
-        prefix = "" if bad is not None and version_id == bad.pk else "fixed_"
-        found |= {f"{prefix}failures": failed, f"{prefix}replays": tries}
-    return found
+def _tried(case: RegressionCase, bad: BundleVersion | None, found: proving.Standing) -> dict[str, int]:
+    """k failures in n tries by the newest finished runs: on the version at fault, and on the fix, which is what is in
+    service now, or else the version that may replace it."""
+    if bad is None:
+        return {}
+    on_bad = proof(case, bad, None).failed_on_bad
+    fixes = [version for version in (found.fix, found.following) if version is not None and version != bad]
+    on_fix = next((tally for fix in fixes if (tally := proof(case, None, fix).passed_on_fix).n), Tally())
+    return _counted("", on_bad.k, on_bad.n) | _counted("fixed_", on_fix.n - on_fix.k, on_fix.n)
+
+
+def _counted(prefix: str, failed: int, tries: int) -> dict[str, int]:
+    """The columns of an inference; nothing was counted where nothing was tried."""
+    return {f"{prefix}failures": failed, f"{prefix}replays": tries} if tries else {}

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from incidents import lint
-from incidents.models import EscapeAnswer, Incident, Owed, Postmortem, PostmortemRevision, Severity, SignOff
+from incidents.models import Incident, Postmortem, PostmortemRevision, Severity, SignOff
+from incidents.operations import owed, severity
+from incidents.operations.postmortems import questions
 from incidents.operations.postmortems.content import content_of
 from incidents.operations.postmortems.written import editable
 
@@ -17,7 +19,7 @@ REQUIRED_TEXTS = {
     "resolution": "Write what resolved it.",
     "prevention": "Write what prevents it next time.",
 }
-#: Incidents whose postmortem two people sign, each in a role of their own.
+#: Incidents that were once so bad have their postmortem signed by two people, each in a role of their own.
 SIGNED_TWICE = frozenset({Severity.SEV1, Severity.SEV2})
 
 
@@ -27,30 +29,33 @@ def unmet(incident: Incident, page: Postmortem | None, content: Mapping[str, Any
     ``content`` is the page's, when the caller has asked for it already.
     """
     if page is None:
-        return ["Begin the postmortem: it is drafted from the record.", *_owed(incident)]
+        begin = "Begin the postmortem: it is drafted from the record."
+        return [begin, *owed.orders(incident), *unresolved(incident)]
     content = content if content is not None else content_of(page)
-    return [*missing(content), *_owed(incident), *_unsigned(incident, content, page.revisions.first())]
+    return [
+        *missing(content),
+        *owed.orders(incident),
+        *unresolved(incident),
+        *_unsigned(incident, content, page.revisions.first()),
+    ]
 
 
 def missing(content: Mapping[str, Any]) -> list[str]:
     """What the page itself lacks: texts, answers after a rollback, owners and days of actions, what lint forbids."""
     texts = {name: section["text"] for name, section in content["sections"].items()}
     found = [order for name, order in REQUIRED_TEXTS.items() if not texts.get(name, "").strip()]
-    found += _unanswered(content)
+    found += questions.unanswered(content)
     return found + [each.sentence for each in lint.findings(content) if each.blocks]
 
 
-def _unanswered(content: Mapping[str, Any]) -> list[str]:
-    if not content["rollbacks"]:
-        return []
-    said = {row["question"] for row in content["escapes"] if row["verdict"] or row["answer"].strip()}
-    return [f"Answer: {question.label}" for question in EscapeAnswer.OWED if question not in said]
+def signed_twice(incident: Incident) -> bool:
+    """Whether two people sign; lowering the severity afterwards spares nobody."""
+    return severity.worst(incident) in SIGNED_TWICE
 
 
-def _owed(incident: Incident) -> list[str]:
-    """The investigation is settled by closing itself; everything else has to be given before."""
-    debts = incident.owed.filter(given_at=None).exclude(kind=Owed.Kind.INVESTIGATION)
-    return [f"{text.rstrip('.')}." for text in debts.values_list("text", flat=True)]
+def unresolved(incident: Incident) -> list[str]:
+    """Writing, publishing and signing go before resolving; nothing closes before it (CONTRACT §3)."""
+    return [f"Resolve {incident.ref} first: say what made it right."] if incident.resolved_at is None else []
 
 
 def _unsigned(incident: Incident, content: Mapping[str, Any], revision: PostmortemRevision | None) -> list[str]:
@@ -61,7 +66,7 @@ def _unsigned(incident: Incident, content: Mapping[str, Any], revision: Postmort
     if incident.resolved_at is not None and revision.at < incident.resolved_at:
         return [f"Publish it again: {incident.ref} was resolved after revision {revision.number}."]
     signed = set(revision.sign_offs.values_list("role", flat=True))
-    if incident.severity not in SIGNED_TWICE:
+    if not signed_twice(incident):
         return [] if signed else [f"Have revision {revision.number} signed, by a commander or an approver."]
     wanted = {SignOff.Role.COMMANDER: "a commander", SignOff.Role.APPROVER: "an approver"}
     return [f"Have revision {revision.number} signed by {who}." for role, who in wanted.items() if role not in signed]

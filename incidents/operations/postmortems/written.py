@@ -32,12 +32,14 @@ PROSE = (
 )
 COUNTED = ("failures", "replays", "fixed_failures", "fixed_replays")
 OWNERSHIP = ("made_by", "reviewed_by", "next_owner", "path")
+FRICTION = ("access_blocked_minutes", "false_acks", "slowed_by")
 #: Of ``damage``, what people set; the rest of it is measured.
 DAMAGE_SET = ("rate_per_second", "unit", "blast_seconds")
 EDITABLE = (
     "sections",
     "ownership",
     "autonomy",
+    "friction",
     "inferences",
     "variables",
     "layers",
@@ -61,6 +63,7 @@ def written(page: Postmortem) -> Json:
         },
         "ownership": {name: getattr(page, name) for name in OWNERSHIP},
         "autonomy": page.autonomy,
+        "friction": {name: getattr(page, name) for name in FRICTION},
         "inferences": [
             _inference(row)
             for row in page.inferences.filter(removed_at=None)
@@ -105,6 +108,7 @@ def _keyed(rows: Any, key: str, choices: list[tuple[str, str]], names: tuple[str
 def _inference(row: InferenceRow) -> Json:
     return {
         **{name: getattr(row, name) for name in (*PROSE, *COUNTED)},
+        "spec": row.spec,
         "day": row.day.isoformat() if row.day else None,
         "trace_id": row.trace_id,
         "span_id": row.span_id,

@@ -9,6 +9,7 @@ from incidents.models import (
     DetectionSource,
     Diagnosis,
     EscapeAnswer,
+    InferenceRow,
     Layer,
     LayerFinding,
     MovedVariable,
@@ -27,6 +28,7 @@ WORDS: dict[str, str] = {
         EscapeAnswer.Verdict,
         LayerFinding.Finding,
         MovedVariable.Moved,
+        InferenceRow.Spec,
         Postmortem.Autonomy,
     )
     for value, word in listed.choices

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from incidents import lint
-from incidents.models import EscapeAnswer, Incident
+from incidents.models import EscapeAnswer, Incident, Step
 from incidents.operations.postmortems import ready
 from incidents.views.postmortems import units
 from incidents.views.postmortems.loading import Loaded
 from incidents.views.postmortems.units import Unit
+from incidents.views.visit import panel_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,17 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that closing needs: whether it is there, and where to do it."""
+    """One thing that closing needs: whether it is there, and where to do it: on this page, or at ``elsewhere``."""
 
     done: bool
     text: str
     anchor: str
     about: str = ""
+    elsewhere: str = ""
+
+    @property
+    def url(self) -> str:
+        return self.elsewhere or f"#{self.anchor}"
 
 
 def checked(incident: Incident, found: Loaded, said: dict[str, Any], remarks: list[Remark]) -> list[Check]:
@@ -42,6 +48,8 @@ def checked(incident: Incident, found: Loaded, said: dict[str, Any], remarks: li
         order = f"Answer: {question.label}"
         checks.append(Check(order not in orders, order, units.row_id("escapes", question)))
     checks += [Check(False, order, places[order]) for order in orders if order in places]
+    resolving = panel_url(incident, Step.RESOLVE)
+    checks += [Check(False, order, "sign", "resolve", resolving) for order in ready.unresolved(incident)]
     known = {check.text for check in checks}
     rest = [order for order in orders if order not in known]
     published = bool(found.of("revisions")) and not any(order.startswith("Publish") for order in rest)

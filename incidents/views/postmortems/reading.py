@@ -59,7 +59,12 @@ GROUPS = {
     ),
     "factors": ("Contributing factors", "Several are usual. Each with how sure you are.", "Factors", "Add factor"),
     "layers": ("Layers", "Each examined: implicated, cleared or unknown.", "Layers", ""),
-    "ownership": ("Ownership and damage", "Who made, reviewed and owns what changed.", "Owners", ""),
+    "ownership": (
+        "Ownership, damage, friction",
+        "Who made, reviewed and owns what changed; what the harm cost; what slowed the response.",
+        "Owners",
+        "",
+    ),
     "escapes": ("Why it got through", "Every rollback asks the first three.", "Escapes", "Ask"),
     "actions": ("Actions", "Each with an owner, a date, and how we will know.", "Actions", "Add action"),
 }
@@ -193,7 +198,8 @@ def signing(visit: Visit, found: Loaded) -> dict[str, Any]:
     """The newest revision, who signed it in which role, and the roles that are still to sign."""
     revision = newest(found)
     signed = found.signed.get(revision.pk, []) if revision is not None else []
-    wanted = list(SignOff.Role) if visit.incident.severity in ready.SIGNED_TWICE else []
+    twice = visit.once("signed_twice", lambda: ready.signed_twice(visit.incident))
+    wanted = list(SignOff.Role) if twice else []
     open_roles = [role for role in SignOff.Role if role not in {each.role for each in signed}]
     return {
         "revision": revision,

@@ -11,6 +11,7 @@ from incidents.models import (
     Confidence,
     Diagnosis,
     EscapeAnswer,
+    InferenceRow,
     Layer,
     LayerFinding,
     MovedVariable,
@@ -63,6 +64,7 @@ def inferences(draw: st.DrawFn) -> dict[str, Any]:
     row["trace_id"] = draw(st.one_of(st.just(""), st.text(HEX, min_size=32, max_size=32)))
     row["span_id"] = draw(st.one_of(st.just(""), st.text(HEX, min_size=16, max_size=16)))
     row["version_at_fault"] = None
+    row["spec"] = draw(st.sampled_from(["", *InferenceRow.Spec.values]))
     return row
 
 
@@ -98,6 +100,13 @@ def contents(emails: list[str]) -> st.SearchStrategy[dict[str, Any]]:
                 {"rate_per_second": amounts, "unit": NAME.map(lambda text: text[:60].strip()), "blast_seconds": amounts}
             ),
             "autonomy": st.sampled_from(["", *Postmortem.Autonomy.values]),
+            "friction": st.fixed_dictionaries(
+                {
+                    "access_blocked_minutes": st.one_of(st.none(), st.integers(0, 2**31 - 1)),
+                    "false_acks": st.one_of(st.none(), st.integers(0, 50)),
+                    "slowed_by": TEXT,
+                }
+            ),
             "inferences": st.lists(inferences(), max_size=3),
             "variables": rows(
                 "variable",

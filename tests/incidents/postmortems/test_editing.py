@@ -14,7 +14,7 @@ from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import NotFound, NotPermitted, OperationRefused
 from accounts.models import SiteRole
-from incidents.models import ActionItem, Postmortem
+from incidents.models import ActionItem, EscapeAnswer, Postmortem
 from incidents.operations import contain, moves
 from incidents.operations.postmortems import actions, draft, edit
 from incidents.operations.postmortems.edit import EditConflict
@@ -81,6 +81,24 @@ def test_rows_conflict_in_the_fields_that_were_sent(page: Postmortem, mara: Acto
     edit.remove_row(page, "factors", made.pk, actor=mara, version=2)
     with pytest.raises(NotFound):
         edit.save_row(page, "factors", made.pk, actor=mara, version=3, values={"text": "x"})
+
+
+def test_nobody_becomes_a_factor_once(page: Postmortem, mara: Actor) -> None:
+    edit.save_page(page, actor=mara, version=1, values={"made_by": "Ada", "reviewed_by": "Nobody"})
+    (factor,) = page.factors.all()
+    assert (factor.text, factor.layer, factor.updated_by) == ("Nobody reviewed it.", "governance", mara.user)
+    edit.save_page(page, actor=mara, version=2, values={"reviewed_by": "Grace"})
+    edit.save_page(page, actor=mara, version=3, values={"reviewed_by": "nobody", "next_owner": "nobody"})
+    texts = page.factors.values_list("text", flat=True)
+    assert list(texts) == ["Nobody reviewed it.", "Nobody owns it next."]
+
+
+def test_a_row_written_twice_at_once_is_told_as_that(page: Postmortem, mara: Actor) -> None:
+    edit.add_row(page, "escapes", actor=mara, values={"question": "alerts"})
+    second = EscapeAnswer(postmortem=page, question="alerts", version=0)
+    with pytest.raises(OperationRefused, match="has just written this row too") as refusal:
+        edit.write(second, page, mara, None)
+    assert refusal.value.status == 409
 
 
 def test_an_inference_names_the_run_and_the_version_at_fault(page: Postmortem, mara: Actor) -> None:

@@ -73,7 +73,8 @@ def test_what_is_missing_and_the_record_come_alone_or_by_a_link() -> None:
     assert f'href="{path}?record=1"' in later
     assert "Ready" not in later
     whole = text(browser.get(path, record=1))
-    assert "Ready 1/8" in whole
+    assert "Ready 1/9" in whole
+    assert f'href="/i/{room.ref}/resolve/"' in whole
     assert 'href="#escapes-canary"' in whole
     record = text(browser.region(path, "section#pm-record"))
     assert record.startswith('<section id="pm-record"')

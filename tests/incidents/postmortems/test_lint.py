@@ -16,7 +16,7 @@ from incidents.lint import Finding, findings
 def content(**parts: Any) -> dict[str, Any]:
     """A page on which nothing is found, but for ``parts``."""
     whole: dict[str, Any] = {
-        "header": {"diagnosis": "unknown"},
+        "header": {"diagnosis": "not_the_agent"},
         "sections": {},
         "ownership": {"made_by": "Ada", "reviewed_by": "Grace", "next_owner": "Refunds team"},
         "damage": {},
@@ -48,8 +48,19 @@ def test_wording_and_guards_alone_do_not_mend_an_inference() -> None:
     assert not found("deterministic-only", header={"diagnosis": "spec_gap"}, actions=[*patches, action()])
     assert not found("deterministic-only", header={"diagnosis": "not_the_agent"}, actions=patches)
     assert not found("deterministic-only", header={"diagnosis": "spec_gap"}, actions=[])
+    by_factor = [{"text": "x", "diagnosis": "perceptual", "evidence": "x"}]
+    assert found("deterministic-only", header={"diagnosis": "unknown"}, factors=by_factor, actions=patches)
     dropped = action(dropped_at="2026-11-20T12:00:00Z")
     assert found("deterministic-only", header={"diagnosis": "spec_gap"}, actions=[*patches, dropped])
+
+
+def test_the_class_is_asked_for_until_triage_or_a_factor_names_it() -> None:
+    unknown = {"diagnosis": "unknown"}
+    (finding,) = found("class-unknown", header=unknown, factors=[{"text": "x", "diagnosis": "unknown"}])
+    assert finding.sentence.startswith("Name the class")
+    assert not finding.blocks
+    assert not found("class-unknown", header=unknown, factors=[{"text": "x", "diagnosis": "model_level"}])
+    assert not found("class-unknown", header={"diagnosis": "scope_creep"})
 
 
 def test_an_action_without_owner_or_day_blocks_unless_it_is_over() -> None:
@@ -58,8 +69,10 @@ def test_an_action_without_owner_or_day_blocks_unless_it_is_over() -> None:
         ("actions.2", True)
     ]
     assert [each.blocks for each in found("action-due", actions=[bare])] == [True]
-    for over in ({"done_at": "2026-11-20T12:00:00Z"}, {"dropped_at": "2026-11-20T12:00:00Z"}):
-        assert not found("action-owner", actions=[bare | over])
+    assert not found("action-owner", actions=[bare | {"dropped_at": "2026-11-20T12:00:00Z"}])
+    done = bare | {"done_at": "2026-11-20T12:00:00Z"}  # nobody did it, as far as anybody can tell
+    assert found("action-owner", actions=[done])
+    assert not found("action-due", actions=[done])
     assert found("action-verification", actions=[action(verification=" ")])
 
 
@@ -97,6 +110,8 @@ def test_nobody_is_a_cause_and_a_blank_is_a_question() -> None:
     owners = content()["ownership"] | {"reviewed_by": "nobody", "next_owner": ""}
     (finding,) = found("owner-nobody", ownership=owners)
     assert "Nobody reviewed it" in finding.suggestion
+    assert finding.blocks
+    assert not found("owner-nobody", ownership=owners, causes=[{"note": "It went out unreviewed."}])
     assert [each.sentence for each in found("owner-blank", ownership=owners)] == [
         "Say who owns it next; nobody is an answer."
     ]
@@ -148,6 +163,9 @@ def test_what_the_agent_inferred_is_asked_for_where_the_class_is_inferential() -
     assert found("inference-missing", header=wrong, inferences=[])
     (finding,) = found("inference-incomplete", header=wrong, inferences=[{"saw": "x", "inferred": "y"}])
     assert finding.sentence == "Say what would have been better in inference 1."
+    told = {"saw": "x", "inferred": "y", "should_have_inferred": "z"}
+    assert found("inference-spec", header=wrong, inferences=[told])
+    assert not found("inference-spec", header=wrong, inferences=[told | {"spec": "complete"}])
     assert not found("inference-missing", header={"diagnosis": "not_the_agent"}, inferences=[])
     assert found("testimony-only", inferences=[{"claimed_reasoning": "I thought"}])
     assert not found("testimony-only", inferences=[{"claimed_reasoning": "I", "evidenced_reasoning": "It called"}])

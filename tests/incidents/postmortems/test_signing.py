@@ -117,6 +117,7 @@ def test_closing_is_refused_with_every_reason(mara: Actor) -> None:
     assert refusal.value.details["reasons"] == [
         "Begin the postmortem: it is drafted from the record.",
         "Give the reason.",
+        f"Resolve {room.ref} first: say what made it right.",
     ]
     moves.record("rollback", contain.roll_back(room, actor=mara).pk)
     page = draft.begin(room, actor=mara)
@@ -146,6 +147,32 @@ def test_closing_is_refused_with_every_reason(mara: Actor) -> None:
     assert not any("Investigate" in reason for reason in reasons)
 
 
+def test_a_verdict_answers_the_question_of_the_change_alone(mara: Actor) -> None:
+    room = incident(running("1.0.0", "1.1.0"))
+    moves.record("rollback", contain.roll_back(room, actor=mara).pk)
+    page = draft.begin(room, actor=mara)
+    for question in ("canary", "tests", "change"):
+        edit.save_row(page, "escapes", question, actor=mara, version=1, values={"verdict": "spec_error"})
+    with pytest.raises(OperationRefused) as refusal:
+        closing.close(room, actor=mara)
+    assert [reason for reason in refusal.value.details["reasons"] if reason.startswith("Answer")] == [
+        "Answer: Why did the canary miss it?",
+        "Answer: Why did the conformance tests pass?",
+    ]
+
+
+def test_a_page_is_published_and_signed_before_the_incident_is_resolved_and_closed_after(mara: Actor) -> None:
+    room = incident()
+    page = page_of(room, mara)
+    signed(page, mara)
+    with pytest.raises(OperationRefused) as refusal:
+        closing.close(room, actor=mara)
+    assert refusal.value.details["reasons"] == [f"Resolve {room.ref} first: say what made it right."]
+    room = resolved(room)
+    signed(page, mara)  # what resolved it belongs on the page
+    assert closing.close(room, actor=mara).documented_at is not None
+
+
 def test_two_roles_sign_a_severe_incident_and_one_a_lesser(mara: Actor, jo: Actor) -> None:
     room = resolved(incident())
     severity.set_severity(room, actor=mara, severity="SEV1")
@@ -161,6 +188,16 @@ def test_two_roles_sign_a_severe_incident_and_one_a_lesser(mara: Actor, jo: Acto
         closing.close(lesser, actor=mara)
     publish.sign(revision, actor=jo, role="approver")
     assert closing.close(lesser, actor=mara).documented_at is not None
+
+
+def test_lowering_the_severity_spares_no_signature(mara: Actor) -> None:
+    room = incident(severity="SEV1")
+    severity.set_severity(room, actor=mara, severity="SEV3", reason="One region only.")
+    room = resolved(room)
+    revision = publish.publish(page_of(room, mara), actor=mara)
+    publish.sign(revision, actor=mara, role="commander")
+    with pytest.raises(OperationRefused, match="signed by an approver"):
+        closing.close(room, actor=mara)
 
 
 def test_what_changed_after_publishing_is_published_again_first(mara: Actor) -> None:
