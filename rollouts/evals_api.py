@@ -12,7 +12,7 @@ from pydantic import Field, StrictInt
 from accounts.json_api import Cursor, Limit, Strict, Text, actor_of, page
 from rollouts import access, eval_answers
 from rollouts.models import EvalRun, EvalSetVersion, RegressionCase
-from rollouts.operations import cases, eval_runs
+from rollouts.operations import cases, eval_again, eval_runs
 
 router = Router(tags=["evals"])
 
@@ -194,3 +194,11 @@ def cancel_run(request: HttpRequest, run: int) -> Answer:
     """End a run; its command ends within seconds."""
     actor = actor_of(request)
     return eval_answers.run(eval_runs.cancel(access.get_eval_run(actor, run), actor=actor))
+
+
+@router.post("/eval-runs/{run}/again", response={201: Answer}, url_name="run_failed_again")
+def run_failed_again(request: HttpRequest, run: int) -> Status[Answer]:
+    """Run once more, on the same version, the cases that did not pass every try."""
+    actor = actor_of(request)
+    again = eval_again.run_failed_again(access.get_eval_run(actor, run), actor=actor)
+    return Status(201, eval_answers.run(again))

@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern] = [
     path("bundles/<str:key>/<str:version>/promote/", bundles.promote, name="promote"),
     path("runs/<int:run>/", evals.run, name="run"),
     path("runs/<int:run>/cancel/", evals.cancel_run, name="cancel_run"),
+    path("runs/<int:run>/again/", evals.run_failed_again, name="run_failed_again"),
     path("fleet/", fleet.fleet, name="fleet"),
     path("fleet/<str:key>/", fleet.fleet, name="fleet_of"),
 ]

@@ -248,6 +248,8 @@ def _give_up(run: EvalRun) -> EvalRun:
     at = clock.now()
     with transaction.atomic():
         mine = eval_runs.locked(run.pk)
+        if mine.cancelled_at is not None or mine.done_at is not None:  # while we waited for its row
+            return mine
         _end(mine, f"{MOST_TRIES} workers began this run and none came to its end.", given_up_at=at)
     return mine
 

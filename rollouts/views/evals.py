@@ -18,7 +18,7 @@ from accounts.http import Rights, show
 from accounts.middleware import ActorRequest
 from rollouts import access, junit
 from rollouts.models import Bundle, BundleVersion, EvalResult, EvalRun, EvalSetVersion, RegressionCase
-from rollouts.operations import cases, eval_runs
+from rollouts.operations import cases, eval_again, eval_runs
 from rollouts.operations.eval_proof import Tally, newest_tallies
 
 MOST_CASES = 300
@@ -183,6 +183,20 @@ def cancel_run(request: ActorRequest, run: int) -> HttpResponse:
     except OperationRefused as refusal:
         messages.error(request, str(refusal))
     return redirect("rollouts:run", run)
+
+
+@require_POST
+def run_failed_again(request: ActorRequest, run: int) -> HttpResponse:
+    """Run once more what did not pass; on to the page of the new run."""
+    found = access.get_eval_run(request.actor, run)
+    try:
+        made = eval_again.run_failed_again(found, actor=acting(request))
+    except OperationRefused as refusal:
+        if refusal.status == 403:
+            raise
+        messages.error(request, str(refusal))
+        return redirect("rollouts:run", run)
+    return redirect("rollouts:run", made.pk)
 
 
 @require_POST

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from accounts.models import SiteRole
-from rollouts.models import BundleVersion, EvalRun
+from rollouts.models import BundleVersion, EvalRun, RegressionCase
 from rollouts.operations import cases, eval_runs
 from tests.factories.accounts import UserFactory, person
 from tests.factories.evals import case, filed, junit
@@ -218,3 +218,18 @@ def test_a_junit_file_that_cannot_be_read_says_why(
     answer = client.post(f"/bundles/{KEY}/2.1.0/junit/", given, follow=True)
     assert why in answer.content.decode()
     assert not EvalRun.objects.exists()
+
+
+def test_what_failed_is_run_again_and_decides_no_gate(client: Client, made: BundleVersion) -> None:
+    case("refund")
+    case("polite", title="Polite")
+    run = filed(made, refund="fail", polite="pass")
+    assert f"/runs/{run.pk}/again/" in text(client, f"/runs/{run.pk}/")
+    answer = client.post(f"/runs/{run.pk}/again/")
+    again = EvalRun.objects.latest("pk")
+    assert answer["Location"] == f"/runs/{again.pk}/"
+    assert [RegressionCase.objects.get(pk=pk).key for pk in again.only or []] == ["refund"]
+    assert "still under way" in client.post(f"/runs/{again.pk}/again/", follow=True).content.decode()
+    green = filed(made, refund="pass", polite="pass")
+    assert f"/runs/{green.pk}/again/" not in text(client, f"/runs/{green.pk}/")
+    assert "Nothing failed in run" in client.post(f"/runs/{green.pk}/again/", follow=True).content.decode()
