@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from accounts.models import DueRow
 from incidents.models.incident import Incident
@@ -41,7 +41,8 @@ class SlackDelivery(DueRow):
     payload = models.JSONField()
     received_at = models.DateTimeField()
     repeats = models.PositiveIntegerField(default=0, help_text="How often Slack sent it again.")
-    outcome = models.CharField(max_length=300, blank=True)
+    outcome = models.TextField(blank=True, help_text="The answer, once the act is done; said again until it is taken.")
+    to_channel = models.BooleanField(default=False, db_default=False, help_text="Whether everybody sees the answer.")
 
     class Meta:
         indexes = [
@@ -71,12 +72,17 @@ class SlackCard(DueRow):
 
 
 class SlackHealth(models.Model):
-    """Whether Slack answers: one row. ``unreachable_since`` is shown in every room until it does again."""
+    """Whether Slack answers: one row. ``unreachable_since`` is shown in every room until it does again.
+
+    ``pauses`` says until when Slack wants to be left alone, by method of its Web API.
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     answered_at = models.DateTimeField(null=True, blank=True)
     unreachable_since = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=300, blank=True)
+    probed_at = models.DateTimeField(null=True, blank=True)
+    pauses = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="slack_health_is_one_row")]

@@ -20,6 +20,9 @@ Resolve = Callable[[str, int], list[str]]
 #: IPv6 that carries an IPv4 address in its last 32 bits: translated (NAT64) and "compatible". A network's own prefix
 #: for it (64:ff9b:1::/48) is none of these: where the address lies in it nobody outside can know, so it stays private.
 CARRIES_IPV4 = tuple(ipaddress.ip_network(text) for text in ("64:ff9b::/96", "::/96"))
+#: What an older standard library takes for public: site-local, documentation, and the old 6to4 relays.
+#: https://www.iana.org/assignments/iana-ipv6-special-registry (and its sister for IPv4)
+NOT_PUBLIC = tuple(ipaddress.ip_network(text) for text in ("fec0::/10", "3fff::/20", "192.88.99.0/24"))
 #: Public by number, private by use: the host agent of a cloud.
 OF_THE_HOST = frozenset({ipaddress.ip_address("168.63.129.16")})
 PORTS = "80, 443 or 1024 and above"
@@ -109,6 +112,8 @@ def _meant(ip: Address) -> Iterator[Address]:
 
 
 def _is_public(ip: Address) -> bool:
+    if any(ip in network for network in NOT_PUBLIC):
+        return False
     return ip.is_global and not ip.is_reserved and ip not in OF_THE_HOST
 
 

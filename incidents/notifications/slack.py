@@ -6,14 +6,17 @@ Slack answers is kept in :class:`SlackHealth`, which rooms show.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db.models import Q
 from django.db.models.functions import Coalesce
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse, WebClient
@@ -28,6 +31,8 @@ TIMEOUT = 5
 #: Slack asks for a pause without saying how long.
 PAUSE = 30.0
 NOT_CONNECTED = "Slack is not connected."
+#: How often a Slack that did not answer is asked whether it does again, while nothing else asks it.
+PROBE = timedelta(seconds=20)
 #: Slack answers, but not to us: nothing leaves until somebody repairs the installation.
 SHUT_OUT = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
 #: Where Slack has its response URLs; a tested installation has them where its API is.
@@ -148,9 +153,14 @@ def permalink(channel: str, ts: str) -> str:
 
 
 def call(method: str, **arguments: Any) -> SlackResponse:
-    """One call of the Web API; what is None is left out. TransportError when Slack did not do it."""
+    """One call of the Web API; what is None is left out. TransportError when Slack did not do it.
+
+    While Slack has asked to be left alone with ``method`` nothing is sent, whatever row it would be for.
+    """
     if not connected():
         raise TransportError(NOT_CONNECTED)
+    if (pause := _pause_of(method)) > 0:
+        raise SlackRefused("ratelimited", retry_after=pause)
     given = {name: value for name, value in arguments.items() if value is not None}
     if method in READING:  # these take no JSON
         sent: dict[str, Any] = {"params": given}
@@ -159,7 +169,10 @@ def call(method: str, **arguments: Any) -> SlackResponse:
     try:
         answer = _client(settings.SLACK_BOT_TOKEN, settings.SLACK_API_URL).api_call(method, **sent)
     except SlackApiError as error:
-        raise _refused(error.response) from error
+        refused = _refused(error.response)
+        if refused.retry_after is not None:
+            _pause(method, refused.retry_after)
+        raise refused from error
     except (OSError, http.client.HTTPException, SlackClientError, ValueError) as error:
         raise _unreachable(error) from error
     _answered()
@@ -197,6 +210,30 @@ def _unreachable(error: object) -> TransportError:
     sentence = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error)
     _failed(sentence)
     return TransportError(f"Slack does not answer ({sentence[:200]}).")
+
+
+def probe(at: datetime) -> None:
+    """Ask a Slack that did not answer whether it does again, now and then: it may be that nothing else will."""
+    silent = SlackHealth.objects.filter(id=1, unreachable_since__isnull=False)
+    if connected() and silent.filter(Q(probed_at=None) | Q(probed_at__lt=at - PROBE)).update(probed_at=at):
+        with contextlib.suppress(TransportError):
+            call("auth.test")
+
+
+def _pause_of(method: str) -> float:
+    """Seconds for which Slack wants no more of ``method``; 0 when it takes it."""
+    pauses = SlackHealth.objects.filter(id=1).values_list("pauses", flat=True).first() or {}
+    until = pauses.get(method)
+    return max(0.0, (datetime.fromisoformat(until) - clock.now()).total_seconds()) if until else 0.0
+
+
+def _pause(method: str, seconds: float) -> None:
+    """Nothing of ``method`` leaves for so long."""
+    now = clock.now()
+    health, _ = SlackHealth.objects.get_or_create(id=1)
+    kept = {name: until for name, until in health.pauses.items() if datetime.fromisoformat(until) > now}
+    kept[method] = (now + timedelta(seconds=seconds)).isoformat()
+    SlackHealth.objects.filter(id=1).update(pauses=kept)
 
 
 def _answered() -> None:

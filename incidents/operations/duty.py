@@ -21,8 +21,13 @@ MAY_HOLD = (SiteRole.RESPONDER, SiteRole.COMMANDER)
 
 @transaction.atomic
 def assign(incident: Incident, *, actor: Actor, user: User, duty: str, at: datetime | None = None) -> Incident:
-    """Give ``duty`` to ``user``; whoever held it hands over. Given to its holder again it changes nothing."""
-    require(actor, Permission.RESPOND)
+    """Give ``duty`` to ``user``; whoever held it hands over. Given to its holder again it changes nothing.
+
+    Comms people take the duty comms themselves; everything else takes a responder.
+    """
+    takes_comms = user == actor.person and duty == Responder.Duty.COMMS and user.has_role(SiteRole.COMMS)
+    if not takes_comms:
+        require(actor, Permission.RESPOND)
     refuse_holding(user, duty)
     at = at or clock.now()
     incident = timeline.lock(incident)
@@ -85,6 +90,12 @@ def refuse_holding(user: User, duty: str) -> None:
     known(duty, Responder.Duty.values, "duty")
     if not user.has_role(*MAY_HOLD, *([SiteRole.COMMS] if duty == Responder.Duty.COMMS else [])):
         raise OperationRefused(f"{user} is not a responder. Ask an admin for the role, or choose somebody else.")
+
+
+def refuse_offering(user: User, duty: str, *, actor: Actor) -> None:
+    """Refuse to ask somebody who may not hold the duty, or for somebody who may not give it."""
+    require(actor, Permission.RESPOND)
+    refuse_holding(user, duty)
 
 
 def holding(incident: Incident, duty: str) -> Responder | None:

@@ -21,7 +21,7 @@ from incidents.operations import resolve as resolving
 from incidents.operations import severity as severities
 from incidents.slack import blocks
 from incidents.slack.asking import Ask, RefusedWithLinks, Reply, first_word
-from incidents.slack.whereabouts import has_card_here, incident_of
+from incidents.slack.whereabouts import has_card_here, here, incident_of
 from rollouts.models import Deployment
 
 MENTION = re.compile(r"<@([A-Z0-9]{2,20})(?:\|[^>]*)?>|([UW][A-Z0-9]{2,19})")
@@ -45,8 +45,10 @@ def note(ask: Ask) -> Reply:
 
 def sev(ask: Ask) -> Reply:
     """sev [ref] <1-4> [reason]"""
-    second, _ = first_word(first_word(ask.text)[1])  # of two numbers the first is the incident
-    incident, rest = incident_of(ask, "sev", numbers=bool(LEVEL.fullmatch(second)))
+    second, words = first_word(first_word(ask.text)[1])
+    # Of two numbers the first is the incident; where a card stands only when no words follow: "2 4 regions are down".
+    both = LEVEL.fullmatch(second) is not None and (not words or not here(ask))
+    incident, rest = incident_of(ask, "sev", numbers=both)
     word, reason = first_word(rest)
     level = LEVEL.fullmatch(word)
     if level is None:
@@ -83,7 +85,7 @@ def _offer(ask: Ask, incident: Incident, duty: str, receiver: str) -> Reply:
     person = SlackIdentity.objects.select_related("user").filter(team_id=ask.asked.team, slack_user_id=receiver).first()
     if person is None:
         raise OperationRefused("That person is not linked yet. They type `/incident link` first.")
-    duties.refuse_holding(person.user, duty)
+    duties.refuse_offering(person.user, duty, actor=ask.actor)
     text = f"<@{receiver}>: {mention(ask)} asks you to be {duty} of {blocks.room(incident)}."
     accept = blocks.button("role", "Accept", f"{incident.ref} accept {duty} {receiver}", style="primary")
     return Reply(text, (blocks.section(text), blocks.actions(accept)), to_channel=True)

@@ -64,6 +64,7 @@ logger = logging.getLogger(__name__)
 def send_due(at: datetime | None = None) -> int:
     """Show what is due; how many cards were dealt with. A Slack that takes nothing ends the run."""
     stop_at, count = time.monotonic() + RUN_SECONDS, 0
+    transport.probe(at or clock.now())
     while transport.connected() and time.monotonic() < stop_at:
         now = at or clock.now()
         rows = SlackCard.objects.claim(now, limit=1, hold=HOLD)
@@ -188,14 +189,14 @@ def _news(entry: TimelineEntry) -> tuple[str, list[blocks.Block]]:
 
 
 def _is_loud(entry: TimelineEntry) -> bool:
-    """Whether the channel hears it too: the severity changed, it is contained, it is resolved."""
+    """Whether the channel hears it too: the severity changed, it is rolled back, stopped, contained or resolved."""
     if entry.kind == Kind.SEVERITY:
         return bool(entry.data.get("from") != entry.data.get("to"))
-    if entry.kind in CONTAINING:
+    if entry.kind == Kind.CONTAINED:  # which a rollback or a stop has said already
         before = entry.incident.timeline.filter(sequence__lt=entry.sequence, kind__in=[*CONTAINING, Kind.REOPENED])
         last = before.order_by("-sequence").values_list("kind", flat=True).first()
         return last is None or last == Kind.REOPENED
-    return entry.kind == Kind.RESOLVED
+    return entry.kind in {Kind.ROLLBACK, Kind.STOP, Kind.RESOLVED}
 
 
 def drawn(incident: Incident) -> tuple[str, list[blocks.Block]]:

@@ -63,14 +63,19 @@ def _sure(ask: Ask, incident: Incident | None, deployment: Deployment | None, re
 
 
 def _target(ask: Ask) -> tuple[Incident | None, Deployment | None, str]:
-    """The incident or deployment that is meant, and what else was typed; neither, when that is not clear."""
+    """The incident or deployment that is meant, and what else was typed; neither, when that is not clear.
+
+    Where a card stands, "3 customers were charged twice" is a reason and not INC-3: a bare number or an agent's key
+    names something only when no words follow it. ``INC-3`` and ``billing/prod`` always do.
+    """
     named, rest = first_word(ask.text)
-    if NAMED.fullmatch(named) or (named.isascii() and named.isdigit()):
+    found = here(ask)
+    alone = not found or not rest or SCOPE.fullmatch(rest) is not None
+    if NAMED.fullmatch(named) or (alone and named.isascii() and named.isdigit()):
         return access.get_incident(ask.actor, named), None, rest
-    deployment = _deployment(named)
+    deployment = _deployment(named) if alone or "/" in named else None
     if deployment is not None:
         return None, deployment, rest
-    found = here(ask)
     return (found[0] if len(found) == 1 else None), None, ask.text
 
 

@@ -49,14 +49,19 @@ def opens_dialog(kind: str, payload: Mapping[str, Any]) -> bool:
 
 
 def work_due(at: datetime | None = None) -> int:
-    """Work everything that is due; how many rows were dealt with."""
-    stop_at, count = time.monotonic() + RUN_SECONDS, 0
+    """Work everything that is due; how many rows were dealt with.
+
+    What nobody has tried yet goes first: an old answer that Slack did not take must not hold up a rollback. While
+    Slack does not answer, people's acts are done all the same and answered later.
+    """
+    stop_at, count, away = time.monotonic() + RUN_SECONDS, 0, False
     while time.monotonic() < stop_at:
         now = at or clock.now()
-        rows = SlackDelivery.objects.claim(now, limit=1, hold=HOLD)
+        fresh = SlackDelivery.objects.filter(attempts=0).claim(now, limit=1, hold=HOLD)
+        rows = fresh or (SlackDelivery.objects.claim(now, limit=1, hold=HOLD) if not away else [])
         if not rows:
             break
-        _work(rows[0], now)
+        away = _work(rows[0], now, answering=not away) or away
         count += 1
     return count
 
@@ -68,23 +73,27 @@ def work_one(pk: int, at: datetime | None = None) -> None:
         _work(row, at)
 
 
-def _work(row: SlackDelivery, at: datetime) -> None:
+def _work(row: SlackDelivery, at: datetime, *, answering: bool = True) -> bool:
+    """Do it and, if ``answering``, answer; whether Slack does not answer at all."""
     if _waits(row, at):
         SlackDelivery.objects.filter(pk=row.pk).update(due_at=at + TURN, claimed_until=None, attempts=F("attempts") - 1)
-        return
+        return False
     asked = None
     try:
         asked = asking.read(row.kind, row.payload)
-        reply = Reply(row.outcome) if row.outcome else _do(row, asked)
+        reply = Reply(row.outcome, to_channel=row.to_channel) if row.outcome else _do(row, asked)
+        if not answering:
+            raise TransportError("Slack does not answer.")
         _answer(asked, reply)
     except SlackRefused as refusal:
         if refusal.retry_after is not None:
             row.fail(str(refusal), at=at, retry_after=refusal.retry_after)
-            return
+            return False
         logger.warning("the answer to %s was not taken: %s", row, refusal)
         row.finish(at=at)
     except TransportError as error:
         row.fail(str(error), at=at, retry_after=error.retry_after)
+        return True
     except Exception as error:  # one request that cannot be worked must not keep the others waiting
         logger.exception("%s could not be worked", row)
         row.fail(f"{type(error).__name__}: {error}", at=at, give_up_after=3)
@@ -92,6 +101,7 @@ def _work(row: SlackDelivery, at: datetime) -> None:
             _sorry(asked)
     else:
         row.finish(at=at)
+    return False
 
 
 def _waits(row: SlackDelivery, at: datetime) -> bool:
@@ -142,7 +152,7 @@ def _done(row: SlackDelivery, verb: Verb, ask: Ask) -> Reply:
     with transaction.atomic():
         mine = SlackDelivery.objects.select_for_update(no_key=True).get(pk=row.pk)
         if mine.outcome:
-            return Reply(mine.outcome)
+            return Reply(mine.outcome, to_channel=mine.to_channel)
         reply = verb.do(ask)
         _note(mine, reply)
     return reply
@@ -152,8 +162,8 @@ def _note(row: SlackDelivery, reply: Reply) -> None:
     """That the act is done. What is answered with blocks or a dialog only asked or showed, and may be done again."""
     if reply.blocks or reply.view is not None:
         return
-    row.outcome = blocks.cut(reply.text, 300)
-    row.save(update_fields=["outcome"])
+    row.outcome, row.to_channel = reply.text, reply.to_channel
+    row.save(update_fields=["outcome", "to_channel"])
 
 
 def _refused(asked: Asked, refusal: OperationRefused) -> str:

@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists
 
 from accounts.actors import Actor
 from accounts.permissions import Permission, allows
-from incidents.models import Incident, Owed, Responder, SlackCard, SlackHealth, Status, Step
+from incidents.models import Owed, Responder, SlackHealth, Status, Step
 from incidents.views.visit import Visit, panel_url
 
 DUTY_WORDS = {
@@ -66,16 +65,15 @@ def head(visit: Visit) -> dict[str, Any]:
         "owed": debts,
         "severity_owed": any(debt.kind == Owed.Kind.SEVERITY for debt in debts),
         "status_tone": STATUS_TONES[Status(incident.status)],
-        "slack_away": slack_away(incident),
+        "slack_away": slack_away(),
     }
 
 
-def slack_away(incident: Incident) -> SlackHealth | None:
-    """Since when Slack takes nothing, while it is owed news of ``incident``."""
+def slack_away() -> SlackHealth | None:
+    """Since when Slack takes nothing; whoever waits for its card or for an answer there has to know."""
     if not settings.SLACK_BOT_TOKEN:
         return None
-    owed = SlackCard.objects.filter(incident=incident, done_at=None)
-    return SlackHealth.objects.filter(Exists(owed), unreachable_since__isnull=False).first()
+    return SlackHealth.objects.filter(unreachable_since__isnull=False).first()
 
 
 def owed(visit: Visit) -> list[Owed]:

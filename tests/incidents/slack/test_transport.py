@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.test import override_settings
 
+from accounts.clock import now
 from incidents.models import SlackHealth
 from incidents.notifications import slack as transport
 from incidents.notifications.base import TransportError
@@ -39,11 +40,42 @@ def test_asked_to_wait_it_says_for_how_long_and_does_not_try_again(slack: FakeSl
         transport.post(CHANNEL, "hello")
     assert refused.value.retry_after == 42
     assert len(slack.calls) == 1
-    slack.fail("chat.postMessage", error="ratelimited")
+    with pytest.raises(TransportError) as refused:  # nor for anybody else: the pause is the method's
+        transport.post("C0OTHER", "hello")
+    assert refused.value.retry_after == pytest.approx(42, abs=2)
+    assert len(slack.calls) == 1
+    slack.fail("chat.update", error="ratelimited")
     with pytest.raises(TransportError) as refused:
-        transport.post(CHANNEL, "hello")
+        transport.update(CHANNEL, "1.2", "hello")
     assert refused.value.retry_after == transport.PAUSE
+    SlackHealth.objects.update(pauses={})
     assert not SlackHealth.objects.filter(unreachable_since__isnull=False).exists()
+
+
+def test_a_pause_ends_and_other_methods_go_on_meanwhile(slack: FakeSlack, clock: MovableClock) -> None:
+    posted = transport.post(CHANNEL, "hello")
+    slack.fail("chat.postMessage", status=429, retry_after=42)
+    with pytest.raises(TransportError):
+        transport.post(CHANNEL, "again")
+    transport.update(posted.channel, posted.ts, "edited")
+    clock.advance(seconds=43)
+    transport.post(CHANNEL, "again")
+
+
+def test_a_slack_that_was_away_is_asked_whether_it_is_back(slack: FakeSlack, clock: MovableClock) -> None:
+    slack.fail("chat.postMessage", status=503)
+    with pytest.raises(TransportError):
+        transport.post(CHANNEL, "hello")
+    slack.fail("auth.test", status=503)
+    transport.probe(now())
+    transport.probe(now())
+    assert [call.method for call in slack.calls].count("auth.test") == 1
+    assert SlackHealth.objects.filter(unreachable_since__isnull=False).exists()
+    clock.advance(seconds=30)
+    transport.probe(now())
+    assert not SlackHealth.objects.filter(unreachable_since__isnull=False).exists()
+    transport.probe(now())
+    assert [call.method for call in slack.calls].count("auth.test") == 2
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"error": "invalid_auth"}, {"hang": 0.5}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import override_settings
 
-from accounts.models import User
+from accounts.models import SiteRole, User
 from incidents.models import Acknowledgement, Incident, Responder, SlackCard
 from incidents.operations import contain
 from rollouts.models import Rollback, Stop
@@ -132,6 +132,38 @@ def test_a_named_scope_of_a_named_incident_is_stopped(slack: FakeSlack, room: In
     assert "customer-service/prod" in slack.of("response")[-1].text
 
 
+@pytest.mark.parametrize("verb", ["rollback", "stop"])
+@pytest.mark.parametrize("reason", ["2 customers were charged twice", "forge is paying twice"])
+def test_a_reason_that_begins_with_a_number_or_an_agent_moves_nothing_else(
+    slack: FakeSlack, room: Incident, verb: str, reason: str
+) -> None:
+    running("1.0.0", "1.1.0", key="forge")
+    other = incident(deployment("forge"))
+    reason = reason.replace("2", other.ref.removeprefix("INC-"))
+    say(command(slack, f"{verb} {reason}"))
+    done = (Rollback if verb == "rollback" else Stop).objects.get()
+    assert (done.pressed_in, done.reason) == (room.ref, reason)
+
+
+def test_an_agent_with_its_environment_is_meant_wherever_it_is_typed(slack: FakeSlack, room: Incident) -> None:
+    running("1.0.0", "1.1.0", key="forge")
+    say(command(slack, "rollback forge/prod it pays twice"))
+    assert Rollback.objects.get().deployment == deployment("forge")
+
+
+def test_two_numbers_and_words_are_a_severity_and_its_reason(slack: FakeSlack, room: Incident) -> None:
+    say(command(slack, "sev 1 4 regions are down"))
+    room.refresh_from_db()
+    assert room.severity == "SEV1"
+
+
+def test_a_rollback_after_a_stop_is_heard_in_the_channel_too(slack: FakeSlack, room: Incident) -> None:
+    say(command(slack, "stop"))
+    say(command(slack, "rollback"))
+    loud = [str(message["blocks"]) for message in slack.messages.values() if message.get("reply_broadcast")]
+    assert len([words for words in loud if "2.1.0 → 2.0.0" in words]) == 1
+
+
 # -- the rest --------------------------------------------------------------------------------------------------------
 def test_a_note_reaches_the_timeline_as_it_was_read_in_slack(slack: FakeSlack, room: Incident) -> None:
     say(command(slack, "note <@U0JO|jo> saw 3 &lt; 5 on <https://x.example/d|the dashboard>"))
@@ -166,6 +198,16 @@ def test_a_duty_is_taken_at_once_and_given_only_when_accepted(slack: FakeSlack, 
     assert "Only the person asked" in slack.whispered().text
     say(press(slack, accept["action_id"], accept["value"], user="U0JO"))
     assert Responder.objects.get(duty="commander").user == jo
+
+
+def test_comms_people_accept_the_duty_that_is_theirs(slack: FakeSlack, room: Incident) -> None:
+    linked(someone("Cleo", SiteRole.COMMS), "U0CLEO")
+    say(command(slack, "role comms <@U0CLEO>"))
+    button = slack.of("response")[-1].body["blocks"][-1]["elements"][0]
+    say(press(slack, button["action_id"], button["value"], user="U0CLEO"))
+    assert [str(row.user) for row in room.responders.filter(duty="comms")] == ["Cleo"]
+    say(command(slack, "role operations <@U0MARA>", user="U0CLEO"))
+    assert "This needs the role" in slack.whispered().text
 
 
 def test_nobody_accepts_by_typing_what_a_button_says(slack: FakeSlack, room: Incident) -> None:

@@ -9,9 +9,10 @@ from incidents.models import Acknowledgement, Incident, SlackCard, SlackDelivery
 from incidents.slack import work
 from rollouts.models import Rollback
 from tests.clock import MovableClock
-from tests.factories.incidents import on_call
-from tests.fake_slack import CHANNEL, TEAM, FakeSlack
-from tests.slack_requests import command, keep, press, say, submit
+from tests.factories.incidents import on_call, someone
+from tests.factories.rollouts import running
+from tests.fake_slack import CHANNEL, ELSEWHERE, TEAM, FakeSlack
+from tests.slack_requests import command, keep, linked, press, say, submit
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +29,36 @@ def test_what_was_done_is_not_done_again_when_its_answer_was_lost(slack: FakeSla
     assert row.done_at is not None
     assert TimelineEntry.objects.filter(kind="note").count() == 1
     assert len(slack.of("response")) == 2
+
+
+def test_what_everybody_was_to_see_everybody_sees_also_at_the_second_try(slack: FakeSlack, room: Incident) -> None:
+    running("1.0.0", "1.1.0", key="forge")
+    slack.fail("response", status=429, retry_after=1)
+    reason = "word " * 100
+    say(command(slack, f"rollback forge/prod {reason}", channel=ELSEWHERE))
+    SlackDelivery.objects.update(due_at=SlackDelivery.objects.get().received_at)
+    say()
+    answer = slack.of("response")[-1]
+    assert answer.body["response_type"] == "in_channel"
+    assert reason.strip() in answer.text
+    assert Rollback.objects.count() == 1
+
+
+def test_while_slack_is_away_people_are_obeyed_all_the_same_and_answered_later(
+    slack: FakeSlack, room: Incident
+) -> None:
+    linked(someone("Jo"), "U0JO")
+    slack.fail("*", status=503, times=50)
+    keep(command(slack, "note seen"))
+    keep(command(slack, "rollback", user="U0JO"))
+    say()
+    assert Rollback.objects.get().pressed_in == room.ref
+    assert len(slack.of("response")) == 1
+    slack.faults.clear()
+    SlackDelivery.objects.update(due_at=SlackDelivery.objects.latest("pk").received_at)
+    say()
+    assert not SlackDelivery.objects.filter(done_at=None).exists()
+    assert Rollback.objects.count() == 1
 
 
 def test_one_persons_requests_are_worked_in_the_order_they_came(slack: FakeSlack, room: Incident) -> None:
