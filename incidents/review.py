@@ -23,7 +23,7 @@ from incidents.models import (
     Review,
 )
 from incidents.quarters import Quarter
-from rollouts.models import KillSwitch, Rollback
+from rollouts.models import Deployment, Rollback, Stop
 
 #: How far back a pattern is looked for, in quarters before the one that is read.
 LOOK_BACK = 4
@@ -50,17 +50,15 @@ class Reading:
     rollbacks: patterns.Pattern
     rollback_count: int
     rollback_ms: float | None
-    never_measured: list[KillSwitch]
+    never_stopped: list[Deployment]
     review: Review | None
 
 
 def read(quarter: Quarter, *, at: datetime) -> Reading:
     """The quarter's figures as they stand at ``at``; drills are practice and count nowhere."""
-    pressed = dict(
-        Rollback.objects.filter(flipped_at__gte=quarter.start, flipped_at__lt=quarter.end).values_list(
-            "pk", "committed_ms"
-        )
-    )
+    practised = MachineMove.objects.filter(kind="rollback", incident__kind=Incident.Kind.DRILL).values("object_id")
+    in_quarter = Rollback.objects.filter(flipped_at__gte=quarter.start, flipped_at__lt=quarter.end)
+    pressed = dict(in_quarter.exclude(pk__in=practised).values_list("pk", "committed_ms"))
     moves = MachineMove.objects.filter(kind="rollback", object_id__in=pressed, incident__isnull=False)
     refs = moves.order_by("incident").values_list("incident__ref", flat=True).distinct()
     return Reading(
@@ -69,10 +67,11 @@ def read(quarter: Quarter, *, at: datetime) -> Reading:
         rollbacks=patterns.Pattern("rollbacks", "", "Rolled back", tuple(refs)),
         rollback_count=len(pressed),
         rollback_ms=median(pressed.values()) if pressed else None,
-        never_measured=list(
-            KillSwitch.objects.filter(stops=None)
-            .select_related("deployment__bundle")
-            .order_by("deployment__bundle__key")
+        never_stopped=list(
+            Deployment.objects.filter(environment="prod", active__isnull=False)
+            .exclude(Exists(Stop.objects.filter(kill_switch__deployment=OuterRef("pk"))))
+            .select_related("bundle")
+            .order_by("bundle__key")
         ),
         review=Review.objects.prefetch_related("decisions__user").filter(quarter=str(quarter)).first(),
     )
@@ -115,7 +114,7 @@ def as_json(found: Reading) -> dict[str, Any]:
             "median_ms": found.rollback_ms,
             "incidents": list(found.rollbacks.refs),
         },
-        "stops_never_measured": [str(switch) for switch in found.never_measured],
+        "stops_never_measured": [str(deployment) for deployment in found.never_stopped],
         "actions_late": [
             {"incident": action.postmortem.incident.ref, "action": action.text, "due_on": str(action.due_on)}
             for action in found.late

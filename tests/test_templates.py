@@ -28,6 +28,8 @@ REFUSED = {
     r"hx-trigger=\"[^\"]*\[": "a trigger filter is evaluated, which the policy blocks",
     r"\bhx-confirm=": "nothing is confirmed in a browser box; use an armed strip",
     r"\|safe\b|{% autoescape off": "alert texts are hostile",
+    r"href=\"\?": "an answer to a press stands at the address of the press; name the page",
+    r"<form(?=[^>]*method=\"get\")(?![^>]*\saction=)": "an answer to a press stands at the address of the press",
 }
 
 

@@ -25,7 +25,10 @@ def invite(*, actor: Actor, email: str, name: str = "", roles: Sequence[str]) ->
     require(actor, Permission.ADMIN)
     known(roles)
     email = email.strip().lower()
-    if User.objects.filter(email__iexact=email).exists():
+    known_already = User.objects.filter(email__iexact=email).first()
+    if known_already is not None:
+        if not _has_been_in(known_already):
+            raise OperationRefused(f"{email} was invited already. Reset them on their page for a new link.")
         raise OperationRefused(f"{email} can sign in already. Change the roles in the list.")
     user = User.objects.create_user(email, None, name=name.strip(), roles=in_order(roles))
     audit.record(actor, "invite", email, data={"roles": user.roles})
@@ -83,10 +86,12 @@ def enable(user: User, *, actor: Actor, at: datetime | None = None) -> User:
 def reset(user: User, *, actor: Actor, at: datetime | None = None) -> tuple[User, str]:
     """Sign ``user`` out everywhere, forget the password, and the secret of a link that signs them in once.
 
-    Tokens they issued stay: they are machines', and revoked one by one.
+    Tokens they issued stay: they are machines', and revoked one by one. The last admin is not reset: a link that
+    went astray would leave nobody who can let anybody in.
     """
     at = at or clock.now()
-    user, _ = _locked(user, actor)
+    user, admins = _locked(user, actor)
+    _another_admin(user, admins)
     if not user.is_active:
         raise OperationRefused(f"{user} is kept out. Let them in first.")
     user.set_unusable_password()
@@ -125,8 +130,13 @@ def _locked(user: User, actor: Actor) -> tuple[User, list[User]]:
 
 
 def _another_admin(user: User, admins: Sequence[User]) -> None:
-    if list(admins) == [user]:
+    """Refuse to lose the last admin; one who was invited and has never been in is none to rely on."""
+    if user in admins and not any(_has_been_in(admin) for admin in admins if admin != user):
         raise OperationRefused(f"{user} is the only admin. Make somebody else admin first.")
+
+
+def _has_been_in(user: User) -> bool:
+    return user.last_login is not None or user.has_usable_password()
 
 
 def _sign_out(user: User, at: datetime) -> None:

@@ -86,7 +86,7 @@ def listed(pattern: patterns.Pattern) -> list[Incident]:
 
 def link(figures: patterns.Figures, name: str) -> str:
     """Where a number opens its incidents."""
-    return f"?q={figures.quarter}&show={name}#shown"
+    return f"{reverse('incidents:review')}?q={figures.quarter}&show={name}#shown"
 
 
 # -- figures ---------------------------------------------------------------------------------------------------------
@@ -215,8 +215,10 @@ def decide(request: ActorRequest, quarter: str) -> HttpResponse:
         return page(request, Quarter.parse(quarter), form, status=422)
     row = review_of(quarter)
     given = form.cleaned_data
-    figures = reading.read(Quarter.parse(quarter), at=clock.now()).figures
-    about = figures.find(given["about"]) if given["about"] else None
+    try:
+        about = opened(reading.read(Quarter.parse(quarter), at=clock.now()), given["about"])
+    except NotFound as unknown:
+        return page(request, Quarter.parse(quarter), form, str(unknown), 422)
     try:
         reviews.decide(
             row,

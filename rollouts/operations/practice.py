@@ -113,7 +113,8 @@ def report(run: int | None, told: dict[str, Any], *, actor: Actor, at: datetime 
     at = at or clock.now()
     if len(json.dumps(told)) > REPORT_LIMIT:
         raise OperationRefused("A report of the fleet is at most 64 KiB.", status=422)
-    present = PracticeRun.objects.first()
+    # Locked, so that what somebody presses meanwhile is not written over with what was read before.
+    present = PracticeRun.objects.select_for_update(no_key=True).first()
     if present is None:
         return {"run": None, "wanted": False, "report": {}}
     if present.ended_at is not None:

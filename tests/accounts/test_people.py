@@ -47,6 +47,23 @@ def test_no_role_and_an_unknown_one_are_refused(roles: list[str], sentence: str)
     assert refused.value.status == 422
 
 
+def test_an_admin_who_was_invited_and_has_never_been_in_is_none_to_rely_on() -> None:
+    ada = admin()
+    invited, _ = people.invite(actor=SHELL, email="new@example.com", roles=["admin"])
+    for lose in (
+        lambda: people.set_roles(ada, actor=SHELL, roles=["viewer"]),
+        lambda: people.disable(ada, actor=SHELL),
+        lambda: people.reset(ada, actor=SHELL),
+    ):
+        with pytest.raises(OperationRefused, match="is the only admin"):
+            lose()
+    with pytest.raises(OperationRefused, match="was invited already"):
+        people.invite(actor=SHELL, email="new@example.com", roles=["admin"])
+    invited.set_password("long enough to be one")
+    invited.save()
+    assert people.reset(ada, actor=SHELL)[0] == ada
+
+
 def test_the_last_admin_neither_loses_the_role_nor_is_kept_out_not_even_by_a_shell() -> None:
     ada = admin()
     UserFactory(roles=[SiteRole.ADMIN], is_active=False)

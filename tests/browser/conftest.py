@@ -85,6 +85,16 @@ class Site:
         expected = ("status of 409", "status of 422", "status of 503")  # answers, told to the person on the page
         assert [said for said in self.said if not any(text in said for text in expected)] == []
 
+    @contextlib.contextmanager
+    def stranger(self, size: dict[str, int] = DESK, *, scheme: str = "light") -> Iterator[Page]:
+        """A page of somebody who is not signed in."""
+        kept, self.state = self.state, {"cookies": [], "origins": []}
+        try:
+            with self.window(size, scheme=scheme) as page:
+                yield page
+        finally:
+            self.state = kept
+
     def sign_in(self, page: Page) -> None:
         admin = self.workbench.credentials["admin"]
         page.goto("/accounts/login/?next=/live")

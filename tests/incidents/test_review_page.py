@@ -134,6 +134,27 @@ def test_a_review_is_started_decided_in_and_closed_with_its_figures() -> None:
     assert AuditEntry.objects.filter(verb="close review").exists()
 
 
+def test_a_decision_about_rollbacks_keeps_their_incidents_and_one_about_nothing_is_refused() -> None:
+    room = incident(running("1.0.0", "1.1.0"))
+    rollback = contain.roll_back(room, actor=person())
+    moves.record("rollback", rollback.pk)
+    reviews.start(now(), actor=person())
+    said = {"pattern": "Rolled back", "changed": "no", "text": "Once is not often."}
+    browser = Browser()
+    refused = browser.press(f"/review/{now()}/decide/", about="moonshine", **said)
+    assert refused.status_code == 422
+    assert "Once is not often." in text(refused)
+    assert browser.press(f"/review/{now()}/decide/", about="rollbacks", **said).status_code == 302
+    assert Review.objects.get().decisions.get().incident_refs == [room.ref]
+
+
+def test_an_agent_in_production_that_was_never_stopped_is_named_until_it_was() -> None:
+    room = incident(running("1.0.0", "1.1.0"))
+    assert "Never stopped" in text(Browser().get("/review/"))
+    contain.stop(room, actor=person(), scope="writes", reason="paying twice")
+    assert "Never stopped" not in text(Browser().get("/review/"))
+
+
 def test_why_none_changed_is_a_decision_too() -> None:
     review = reviews.start(now(), actor=person())
     decision = reviews.decide(

@@ -126,7 +126,10 @@ def dots(rows: Sequence[DotRow], caption: str, csv: str) -> dict[str, Any]:
                 "dots": [(across(value), *rest) for value, *rest in row.dots] if len(row.dots) <= DOTS else [],
                 "columns": list(_columns(row, across, y, high)) if len(row.dots) > DOTS else [],
                 "words": _times(row),
-                "values": [(duration(value), words, url) for value, words, url in row.dots[:DOTS]],
+                "values": [
+                    (duration(value), words, url)
+                    for value, words, url in sorted(row.dots, key=lambda dot: dot[0], reverse=True)[:DOTS]
+                ],
                 "more": max(len(row.dots) - DOTS, 0),
             }
         )
