@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -14,6 +14,8 @@ _SINGLE = ("items", "additionalProperties", "contains", "not", "if", "then", "el
 _WALKED = frozenset({*_NAMED, *_LISTED, *_SINGLE, "required"})
 #: How alike two names must be (difflib ratio) to be guessed one field renamed, when its schema stayed the same.
 _ALIKE = 0.7
+#: The same for names alone, without a schema to compare: ``customer_id`` and ``customers_id``, not ``item_id``.
+_NEAR = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,15 @@ def _renames(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tu
         if twin is not None:
             come.remove(twin)
             yield name, twin
+
+
+def twin_of(name: str, others: Iterable[str]) -> str | None:
+    """The one of ``others`` that ``name`` was probably renamed from or to; None when none is alike."""
+    rest = list(others)
+    if same := next((other for other in rest if other != name and _letters(other) == _letters(name)), None):
+        return same
+    near = max(rest, key=lambda other: _likeness(name, other), default=None)
+    return near if near is not None and near != name and _likeness(name, near) >= _NEAR else None
 
 
 def _letters(name: str) -> str:
