@@ -6,7 +6,6 @@ import pgtrigger.migrations
 from django.conf import settings
 from django.db import migrations, models
 
-
 #: The same function, with push warnings, prompt rules and drift. See docs/adr/0002-practice-data.md.
 FUNCTION = """
 CREATE OR REPLACE FUNCTION rollouts_remove_practice(given bigint) RETURNS jsonb LANGUAGE plpgsql AS $$

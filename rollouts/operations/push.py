@@ -73,7 +73,7 @@ def push(key: str, body: dict[str, Any], *, actor: Actor, at: datetime | None = 
     )
     bundle.last_number = version.number
     bundle.save(update_fields=["last_number"])
-    PushWarning.objects.bulk_create(_warning(version, concern) for concern in concerns(body))
+    PushWarning.objects.bulk_create(_warning(version, concern) for concern in concerns(body, first=version.number == 1))
     audit.record(actor, "push", str(version), data={"number": version.number, "digest": version.digest}, at=at)
     return version, True
 

@@ -32,8 +32,16 @@ def refusals(body: Mapping[str, Any], rules: Rules) -> list[Concern]:
     return list(islice((*lint.check(body, rules), *contradicted), MOST))
 
 
-def concerns(body: Mapping[str, Any]) -> list[Concern]:
-    """What would fail or looks wrong in a body that can be stored, in the order of the checks."""
-    found = (concern for check in CHECKS for concern in check(body))
+def concerns(body: Mapping[str, Any], *, first: bool = False) -> list[Concern]:
+    """What would fail or looks wrong in a body that can be stored, in the order of the checks.
+
+    The ``first`` version of a bundle changes nothing, so it owes no change note.
+    """
+    checks = [check for check in CHECKS if not (first and check is change_note.check and not _has_note(body))]
+    found = (concern for check in checks for concern in check(body))
     unproven = (concern for concern in examples.check(body) if concern.severity == WARNING)
     return list(islice((each for some in (found, unproven) for each in some), MOST))
+
+
+def _has_note(body: Mapping[str, Any]) -> bool:
+    return bool((body.get("metadata") or {}).get("change"))

@@ -6,15 +6,19 @@ Pure. A change of one without the other is the accident that bundles are there t
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rollouts.push_checks.base import ERROR, WARNING, Concern, Lines
 from rollouts.push_checks.uses import Use, calls_in, texts_in, uses_in
-from rollouts.schema_diff import twin_of
+from rollouts.schema_diff import letters, twin_of
 
 CHECK = "arguments"
+#: ``account_id``, ``accountId``, ``account-id``: words that nobody writes but as a name.
+_IDENTIFIER = re.compile(r"(?<![\w-])(?:[A-Za-z][A-Za-z0-9]*(?:[_-][A-Za-z0-9]+)+|[a-z]+(?:[A-Z][a-z0-9]*)+)(?![\w-])")
 #: Keywords that can bring members without naming them here: such a tool takes what we cannot list.
 _OPEN = ("patternProperties", "$dynamicRef", "dependentSchemas", "if")
 
@@ -36,12 +40,17 @@ def check(body: Mapping[str, Any]) -> Iterator[Concern]:
     if not known:
         return
     text = str(body["prompt"]["text"])
-    yield from _of_text(text, "prompt.text", tools, Lines(text))
+    lines, spellings = Lines(text), _spellings(tools, known)
+    told = list(_of_text(text, "prompt.text", tools, lines))
+    yield from told
+    yield from _misspelt(text, "prompt.text", spellings, told, lines)
     for index, row in enumerate(body["prompt"].get("few_shots") or []):
         path = f"prompt.few_shots.{index}"
-        yield from _of_calls(row, path, tools, known)
+        told = list(_of_calls(row, path, tools, known))
         for below, said in texts_in(row, path):
-            yield from _of_text(said, below, tools, None)
+            told += _of_text(said, below, tools, None)
+        yield from told
+        yield from _misspelt(json.dumps(row, ensure_ascii=False), path, spellings, told, None)
 
 
 def taken(tool: Mapping[str, Any]) -> Takes | None:
@@ -120,6 +129,29 @@ def _of_calls(row: Any, path: str, tools: Mapping[str, Takes], known: list[str])
         renamed = {twin_of(name, takes.names) for name in call.arguments if name not in takes.names}
         for name in sorted(takes.required - call.arguments.keys() - renamed):
             yield Concern(CHECK, where, f"This call leaves out {name}, which {call.tool} requires.", ERROR)
+
+
+def _spellings(tools: Mapping[str, Takes], known: list[str]) -> dict[str, tuple[str, str]]:
+    """letters → (tool, argument), of arguments that can be told from words; empty texts for what is a name as it is."""
+    found = {letters(name): (tool, name) for tool, takes in tools.items() for name in takes.names}
+    exact = {name for takes in tools.values() for name in (*takes.names, *takes.answers)} | {*known}
+    return found | {f"={name}": ("", "") for name in exact}
+
+
+def _misspelt(
+    text: str, path: str, spellings: Mapping[str, tuple[str, str]], told: list[Concern], lines: Lines | None
+) -> Iterator[Concern]:
+    """Identifiers that are an argument but for case and underscores, wherever they stand: in prose, lists, outputs."""
+    seen = {word for concern in told for word in _IDENTIFIER.findall(concern.message)}
+    for found in _IDENTIFIER.finditer(text):
+        word = found[0]
+        if word in seen or f"={word}" in spellings:
+            continue
+        seen.add(word)
+        tool, argument = spellings.get(letters(word), ("", ""))
+        if argument:
+            said = f"{tool} takes {argument}, and this says {word}: a field renamed on one side only."
+            yield Concern(CHECK, path, said, WARNING, lines.place(found.start()) if lines is not None else None)
 
 
 def _fits(use: Use, takes: Takes) -> bool:

@@ -62,6 +62,7 @@ def test_an_argument_that_the_tool_does_not_take_is_found_however_it_is_written(
         "Call look_up_account with `account_id`.",
         'Call look_up_account:\n```json\n{"account_id": "12"}\n```',
         "Call look_up_account with account_id.",
+        "# Fields\n- account_id: the account the customer writes from.",
     ],
 )
 def test_a_name_that_was_changed_on_one_side_is_told_as_a_rename(text: str) -> None:
@@ -82,6 +83,7 @@ def test_a_name_that_was_changed_on_one_side_is_told_as_a_rename(text: str) -> N
         {"user": "Who am I?", "look_up_account": {"account_id": 1}},
         {"user": "Who am I?", "assistant": "look_up_account(account_id=1)"},
         "User: who am I?\nlook_up_account(account_id=1)",
+        {"user": "Who am I?", "output": {"account_id": 12}},
     ],
 )
 def test_few_shots_that_go_on_teaching_the_old_name_are_found_at_their_row(row: Any) -> None:
@@ -112,7 +114,12 @@ def test_what_fits_and_what_is_prose_is_left_alone(text: str) -> None:
 
 def test_a_schema_that_does_not_list_what_it_takes_is_not_argued_with() -> None:
     text = "issue_refund(order_id=1, currency=2)"
-    for schema in ({"type": "object"}, {"$ref": "https://example.com/refund.json"}, {"patternProperties": {"^o": {}}}):
+    schemas: list[dict[str, Any]] = [
+        {"type": "object"},
+        {"$ref": "https://example.com/refund.json"},
+        {"patternProperties": {"^o": {}}},
+    ]
+    for schema in schemas:
         assert found(text, {"name": "issue_refund", "input_schema": schema}) == []
 
 

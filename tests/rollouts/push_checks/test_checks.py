@@ -33,6 +33,15 @@ def test_the_change_note_asks_three_things() -> None:
     ]
 
 
+def test_the_first_version_of_a_bundle_owes_no_note_but_finishes_the_one_it_has() -> None:
+    assert concerns(body(), first=True) == []
+    half = body(metadata={"change": {"what": "a first try"}})
+    assert [concern.path for concern in concerns(half, first=True)] == [
+        "metadata.change.expect",
+        "metadata.change.threshold",
+    ]
+
+
 def test_an_author_does_not_review_their_own_work() -> None:
     assert told(metadata={"author": "Ada  Lovelace", "reviewer": "ada lovelace"}) == [("reviewer", "metadata.reviewer")]
     assert told(metadata={"author": "", "reviewer": ""}) == [], "that none is named is for promotion to say"
