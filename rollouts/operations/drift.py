@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
 
 from accounts import clock
 from accounts.actors import Actor
@@ -169,6 +169,17 @@ def open_in(deployments: Sequence[Deployment], at: datetime) -> dict[int, list[D
     for row in rows.order_by("-unreviewed", "-last_seen_at")[:500]:
         found.setdefault(row.deployment_id, []).append(row)
     return found
+
+
+def of_last_month(deployments: Sequence[Deployment], at: datetime) -> QuerySet[Drift]:
+    """Everything seen in the last 30 days, unreviewed edits first."""
+    rows = Drift.objects.filter(deployment__in=deployments, last_seen_at__gt=at - MONTH)
+    return rows.select_related("deployment").order_by("-unreviewed", "-last_seen_at", "-pk")
+
+
+def unreviewed_in_last_month(at: datetime) -> QuerySet[Drift]:
+    """Edits outside of the pipeline, of any bundle (R129, R163)."""
+    return Drift.objects.filter(unreviewed=True, last_seen_at__gt=at - MONTH)
 
 
 def surprises(deployments: Sequence[Deployment], at: datetime) -> int:
