@@ -50,6 +50,8 @@ def register() -> None:
             "url:api:push_version": Permission.PUSH,
             "url:api:get_version": Permission.VIEW,
             "url:api:diff_versions": Permission.VIEW,
+            "url:api:gates": Permission.VIEW,
+            "url:api:gates POST": Permission.PUSH,
             "url:api:record_gate": Permission.PUSH,
             "url:api:prompt_rules": Permission.VIEW,
             "url:api:prompt_rules PUT": Permission.APPROVE,

@@ -18,11 +18,13 @@ from rollouts.models import (
     BundleVersion,
     Deployment,
     Environment,
+    EvalRun,
     GateResult,
     Rollback,
     RollbackLeg,
     Stop,
 )
+from rollouts.operations.gates import look
 from rollouts.pinned import lacking
 from rollouts.practice.scenarios import SCENARIOS
 from rollouts.practice.status import PracticeStatus
@@ -91,6 +93,18 @@ def pushed(row: BundleVersion) -> Json:
     """The version, and what the checks have to say of it, where they have anything to say."""
     warnings = [warning.as_json() for warning in row.warnings.all()]
     return {**row.as_json(), "warnings": warnings} if warnings else row.as_json()
+
+
+def gates(row: BundleVersion, environment: str) -> Json:
+    """Each gate green, red or missing; ``needed``: a promotion to ``environment`` waits for it."""
+    looked = look(row)
+    under_way = row.eval_runs.filter(state__in=[EvalRun.State.QUEUED, EvalRun.State.RUNNING])
+    return {
+        "version": row.as_json(),
+        "environment": environment,
+        "gates": [asdict(each) for each in looked.board(environment)],
+        "running": under_way.exists(),
+    }
 
 
 def gate(row: GateResult) -> Json:

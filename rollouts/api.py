@@ -132,6 +132,20 @@ def diff_versions(
     return {"from": old.as_json(), "to": new.as_json(), **moved.as_json()}
 
 
+@router.get("/bundles/{key}/versions/{version}/gates", response=Answer, url_name="gates")
+def get_gates(
+    request: HttpRequest,
+    key: str,
+    version: str,
+    environment: Annotated[str, Query(description="Whose gates.")] = "prod",
+) -> Answer:
+    """How the gates of a version stand for one environment, and whether an eval run of it is under way."""
+    actor = actor_of(request)
+    found = access.get_version(actor, key, version)
+    access.get_deployment(actor, key, environment)
+    return answers.gates(found, environment)
+
+
 @router.post("/bundles/{key}/versions/{version}/gates", response={201: Answer}, url_name="record_gate")
 def record_gate(request: HttpRequest, key: str, version: str, body: GateIn) -> Status[Answer]:
     """Write what a gate said of a version; the newest result of each gate counts."""

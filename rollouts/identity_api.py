@@ -11,6 +11,7 @@ from pydantic import Field, StrictInt
 from accounts import clock
 from accounts.json_api import PAGE, Cursor, Limit, Strict, Text, actor_of, page
 from rollouts import access, beside, diff, shared
+from rollouts.body import PARTS
 from rollouts.environments import differences
 from rollouts.models import BundleVersion, Drift
 from rollouts.operations import drift, prompt_rules
@@ -85,7 +86,10 @@ def compare_environments(request: HttpRequest, key: str) -> Answer:
 
 @router.post("/deployments/{key}/{environment}/compare", response=Answer, url_name="compare_parts")
 def compare_parts(request: HttpRequest, key: str, environment: str, body: PartsIn) -> Answer:
-    """Parts of a bundle beside those of the active version, and what moved from there to here. Nothing is kept."""
+    """Parts of a bundle beside those of the active version, and what moved from there to here. Nothing is kept.
+
+    ``same`` is about what was sent; ``missing`` names the parts that the active version has beside them.
+    """
     deployment = access.get_deployment(actor_of(request), key, environment)
     parts = body.parts()
     compared = drift.compare(deployment, parts)
@@ -99,6 +103,7 @@ def compare_parts(request: HttpRequest, key: str, environment: str, body: PartsI
         "active": active.as_json(),
         "same": same,
         "parts": [each.as_json() for each in compared],
+        "missing": [part for part in PARTS if part in active.part_digests and part not in parts],
         "diff": moved.as_json(),
     }
 
