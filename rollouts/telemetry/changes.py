@@ -43,12 +43,14 @@ def changes_before(
     """Everything that moved for this agent in ``environment``, nearest to ``before`` first."""
     since, until = before - lookback, before + CLOCKS_DIFFER
     keys = list(Bundle.objects.filter(agent__bundles__key=bundle_key).values_list("key", flat=True)) or [bundle_key]
+    models = list(_models(telemetry, Window(bundle_key, environment, since, until)))
+    answered = {change.to_label for change in models}
     found = [
         *_activations(keys, environment, since, until),
         *_stops(keys, environment, since, until),
         *_gates(keys, since, until),
-        *_models(telemetry, Window(bundle_key, environment, since, until)),
-        *_drifts(keys, environment, since, until),
+        *models,
+        *_drifts(keys, environment, since, until, answered),
         *(change for hook in told_hooks for change in hook(keys, environment, since, until)),
     ]
     return tuple(
@@ -156,8 +158,10 @@ def _models(telemetry: Telemetry, window: Window) -> Iterable[Change]:
         served[asked] = answered
 
 
-def _drifts(keys: list[str], environment: str, since: datetime, before: datetime) -> Iterable[Change]:
-    """Since when something else ran than the pointer says; aliases that moved are told of by the models themselves."""
+def _drifts(
+    keys: list[str], environment: str, since: datetime, before: datetime, answered: set[str]
+) -> Iterable[Change]:
+    """Since when something else ran than the pointer says; models that the changes of models tell of are left out."""
     rows = (
         Drift.objects.filter(
             deployment__bundle__key__in=keys,
@@ -171,6 +175,8 @@ def _drifts(keys: list[str], environment: str, since: datetime, before: datetime
     )
     parts = {Drift.Kind.MODEL: ("model",), Drift.Kind.VERSION: ()}
     for row in rows:
+        if row.kind == Drift.Kind.MODEL and row.seen in answered:
+            continue
         unreviewed = " Unreviewed: nothing here ever put it there." if row.unreviewed else ""
         yield Change(
             row.first_seen_at, 0.0, ChangeKind.DRIFT, row.deployment.bundle.key, f"{row.sentence}{unreviewed}",
