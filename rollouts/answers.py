@@ -18,11 +18,14 @@ from rollouts.models import (
     BundleVersion,
     Deployment,
     Environment,
+    EvalRun,
     GateResult,
     Rollback,
     RollbackLeg,
     Stop,
 )
+from rollouts.operations.gates import look
+from rollouts.pinned import lacking
 from rollouts.practice.scenarios import SCENARIOS
 from rollouts.practice.status import PracticeStatus
 
@@ -70,6 +73,7 @@ def _listed(version: BundleVersion) -> Json:
 
 
 def version(row: BundleVersion) -> Json:
+    lacks = lacking(row.body)
     return {
         **row.as_json(),
         "bundle": row.bundle.key,
@@ -77,8 +81,29 @@ def version(row: BundleVersion) -> Json:
         "part_digests": row.part_digests,
         "created_at": row.created_at,
         "created_by": row.actor_label,
+        "pinned": not lacks,
+        "not_reproducible": [lack.as_json() for lack in lacks],
+        "warnings": [warning.as_json() for warning in row.warnings.all()],
         "body": row.body,
         "gates": [gate(result) for result in row.gate_results.all()],
+    }
+
+
+def pushed(row: BundleVersion) -> Json:
+    """The version, and what the checks have to say of it, where they have anything to say."""
+    warnings = [warning.as_json() for warning in row.warnings.all()]
+    return {**row.as_json(), "warnings": warnings} if warnings else row.as_json()
+
+
+def gates(row: BundleVersion, environment: str) -> Json:
+    """Each gate green, red or missing; ``needed``: a promotion to ``environment`` waits for it."""
+    looked = look(row)
+    under_way = row.eval_runs.filter(state__in=[EvalRun.State.QUEUED, EvalRun.State.RUNNING])
+    return {
+        "version": row.as_json(),
+        "environment": environment,
+        "gates": [asdict(each) for each in looked.board(environment)],
+        "running": under_way.exists(),
     }
 
 
@@ -156,6 +181,12 @@ def activation(row: Activation) -> Json:
         "to": row.version.as_json(),
         "at": row.at,
         "epoch": row.epoch,
+        "text_digest": row.text_digest,
+        "rollout_state": row.rollout_state,
+        "share_percent": row.share_percent,
+        "baseline_id": row.baseline_id or None,
+        "cohort_id": row.cohort_id or None,
+        "downstream_contract_version": row.downstream_contract_version or None,
         "waiver": waiver
         and {
             "gates": waiver.gates,

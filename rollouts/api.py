@@ -11,6 +11,7 @@ from pydantic import Field, StrictInt
 
 from accounts.json_api import PAGE, Cursor, Limit, NameCursor, OfAgent, Strict, Text, actor_of
 from rollouts import access, answers, body_schema, diff, signals
+from rollouts.determinism import Outputs
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
 from rollouts.operations.push import push
@@ -60,10 +61,17 @@ class ReleaseIn(Strict):
     reason: Reason = ""
 
 
+class OutputsIn(Strict):
+    tool: Text
+    example: StrictInt = Field(description="Which of the tool's examples, from 0.")
+    outputs: list[Any] = Field(description="What each run gave; at least two.", max_length=100)
+
+
 class GateIn(Strict):
     gate: Text
-    state: Text = Field(description="green or red")
+    state: Text = Field(default="", description="green or red; found from the outputs for the gate determinism")
     detail: Reason = ""
+    outputs: list[OutputsIn] = Field(default=[], description="Of the gate determinism.", max_length=10_000)
 
 
 class LegIn(Strict):
@@ -96,9 +104,12 @@ def list_versions(request: HttpRequest, key: str, cursor: Cursor = None, limit: 
     openapi_extra=body_schema.OPENAPI,
 )
 def push_version(request: HttpRequest, key: str, body: Annotated[dict[str, Any], Body()]) -> Status[Answer]:
-    """Store a version: 201, or 200 with the version that this body already is. Findings: 422 with all of them."""
+    """Store a version: 201, or 200 with the version that this body already is. Findings: 422 with all of them.
+
+    What the checks find in a body that can be stored is kept, and told as ``warnings``.
+    """
     version, created = push(key, body, actor=actor_of(request))
-    return Status(201 if created else 200, version.as_json())
+    return Status(201 if created else 200, answers.pushed(version))
 
 
 @router.get("/bundles/{key}/versions/{version}", response=Answer, url_name="get_version")
@@ -121,11 +132,32 @@ def diff_versions(
     return {"from": old.as_json(), "to": new.as_json(), **moved.as_json()}
 
 
+@router.get("/bundles/{key}/versions/{version}/gates", response=Answer, url_name="gates")
+def get_gates(
+    request: HttpRequest,
+    key: str,
+    version: str,
+    environment: Annotated[str, Query(description="Whose gates.")] = "prod",
+) -> Answer:
+    """How the gates of a version stand for one environment, and whether an eval run of it is under way."""
+    actor = actor_of(request)
+    found = access.get_version(actor, key, version)
+    access.get_deployment(actor, key, environment)
+    return answers.gates(found, environment)
+
+
 @router.post("/bundles/{key}/versions/{version}/gates", response={201: Answer}, url_name="record_gate")
 def record_gate(request: HttpRequest, key: str, version: str, body: GateIn) -> Status[Answer]:
     """Write what a gate said of a version; the newest result of each gate counts."""
     actor = actor_of(request)
-    result = gates.record(access.get_version(actor, key, version), body.gate, body.state, body.detail, actor=actor)
+    result = gates.record(
+        access.get_version(actor, key, version),
+        body.gate,
+        body.state,
+        body.detail,
+        outputs=[Outputs(each.tool, each.example, each.outputs) for each in body.outputs],
+        actor=actor,
+    )
     return Status(201, answers.gate(result))
 
 

@@ -25,6 +25,7 @@ MAX_DEPTH = 64
 MAX_TEXT = 1_000_000  # characters of one text
 MAX_TOOLS = 500
 MAX_FEW_SHOTS = 5_000
+MAX_EXAMPLES = 500  # of one tool
 MAX_FINDINGS = 100
 SAFE_INTEGER = 2**53 - 1  # the largest whole number that RFC 8785 can hold
 
@@ -165,7 +166,8 @@ def _tools(value: Any) -> Problems:
     seen: dict[str, int] = {}
     for index, tool in enumerate(value):
         path = f"tools.{index}"
-        yield from _members(tool, path, required=("name", "input_schema"), optional=("description", "output_schema"))
+        optional = ("description", "output_schema", "deterministic", "examples")
+        yield from _members(tool, path, required=("name", "input_schema"), optional=optional)
         if not isinstance(tool, dict):
             continue
         name = tool.get("name")
@@ -177,6 +179,23 @@ def _tools(value: Any) -> Problems:
         for schema in ("input_schema", "output_schema"):
             if schema in tool:
                 yield from _schema(tool[schema], f"{path}.{schema}")
+        yield from _examples(tool, path)
+
+
+def _examples(tool: dict[str, Any], path: str) -> Problems:
+    """What a tool that is declared deterministic gives for what it is given."""
+    if not isinstance(tool.get("deterministic", False), bool):
+        yield f"{path}.deterministic", "This is true or false."
+    examples = tool.get("examples", [])
+    if not isinstance(examples, list):
+        yield f"{path}.examples", "This must be a list."
+        return
+    if len(examples) > MAX_EXAMPLES:
+        yield f"{path}.examples", f"{len(examples):,} examples; the limit is {MAX_EXAMPLES:,}."
+        return
+    for number, example in enumerate(examples):
+        yield from _members(example, f"{path}.examples.{number}", required=("arguments", "output"))
+        yield from _object(example, f"{path}.examples.{number}", "arguments")
 
 
 def _schema(schema: Any, path: str) -> Problems:

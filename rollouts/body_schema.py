@@ -32,7 +32,13 @@ SCHEMA: dict[str, Any] = _closed(
     tools={
         "type": "array",
         "items": _closed(
-            ["name", "input_schema"], name=_TEXT, description=_TEXT, input_schema=_OBJECT, output_schema=_OBJECT
+            ["name", "input_schema"],
+            name=_TEXT,
+            description=_TEXT,
+            input_schema=_OBJECT,
+            output_schema=_OBJECT,
+            deterministic={"type": "boolean", "description": "The same arguments always give the same output."},
+            examples={"type": "array", "items": _closed(["arguments", "output"], arguments=_OBJECT, output={})},
         ),
     },
     retrieval=_OBJECT,

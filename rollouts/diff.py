@@ -147,7 +147,7 @@ def _compare_tools(old: Sequence[Any], new: Sequence[Any]) -> Iterator[ToolChang
 
 
 def _compare_tool(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[FieldChange]:
-    plain = ("description",)
+    plain = ("description", "deterministic", "examples")
     yield from compare_fields({name: old.get(name) for name in plain}, {name: new.get(name) for name in plain})
     for name in ("input_schema", "output_schema"):
         if name in old and name in new:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any, Self
 
 from django import forms
 
 from rollouts.models import Environment
+from rollouts.push_checks import Rules
 
 
 class PromoteForm(forms.Form):
@@ -28,3 +30,34 @@ class PromoteForm(forms.Form):
         if not self.cleaned_data.get("waiver_reason"):
             return None
         return at + timedelta(days=self.cleaned_data.get("waiver_days") or 7)
+
+
+class Lines(forms.CharField):
+    """One entry per line."""
+
+    widget = forms.Textarea
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in str(value or "").splitlines() if line.strip()]
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if isinstance(value, str) else "\n".join(value or ())
+
+
+class RulesForm(forms.Form):
+    """What prompts of one bundle have to keep to; the operation says what is too much."""
+
+    max_characters = forms.IntegerField(required=False, min_value=1)
+    sections = Lines(required=False, strip=False)
+    forbidden = Lines(required=False, strip=False)
+
+    @classmethod
+    def of(cls, rules: Rules) -> Self:
+        """Filled in with what holds now."""
+        return cls(
+            initial={
+                "max_characters": rules.max_characters,
+                "sections": rules.sections,
+                "forbidden": rules.forbidden,
+            }
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -14,6 +14,8 @@ _SINGLE = ("items", "additionalProperties", "contains", "not", "if", "then", "el
 _WALKED = frozenset({*_NAMED, *_LISTED, *_SINGLE, "required"})
 #: How alike two names must be (difflib ratio) to be guessed one field renamed, when its schema stayed the same.
 _ALIKE = 0.7
+#: The same for names alone, without a schema to compare: ``customer_id`` and ``customers_id``, not ``item_id``.
+_NEAR = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _renames(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tu
     gone = [name for name in before if name not in after]
     come = [name for name in after if name not in before]
     for name in gone:
-        twin = next((other for other in come if _letters(other) == _letters(name)), None)
+        twin = next((other for other in come if letters(other) == letters(name)), None)
         twin = twin or max(
             (other for other in come if after[other] == before[name] and _likeness(name, other) >= _ALIKE),
             key=lambda other: _likeness(name, other),
@@ -103,12 +105,21 @@ def _renames(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tu
             yield name, twin
 
 
-def _letters(name: str) -> str:
+def twin_of(name: str, others: Iterable[str]) -> str | None:
+    """The one of ``others`` that ``name`` was probably renamed from or to; None when none is alike."""
+    rest = list(others)
+    if same := next((other for other in rest if other != name and letters(other) == letters(name)), None):
+        return same
+    near = max(rest, key=lambda other: _likeness(name, other), default=None)
+    return near if near is not None and near != name and _likeness(name, near) >= _NEAR else None
+
+
+def letters(name: str) -> str:
     return "".join(sign for sign in name.casefold() if sign.isalnum())
 
 
 def _likeness(one: str, other: str) -> float:
-    return SequenceMatcher(None, _letters(one), _letters(other)).ratio()
+    return SequenceMatcher(None, letters(one), letters(other)).ratio()
 
 
 def _compare_listed(old: list[Any], new: list[Any], path: str) -> Iterator[FieldChange]:

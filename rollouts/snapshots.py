@@ -18,6 +18,11 @@ _VERSIONED = re.compile(r"[-_@:]v\d+(\.\d+)*(:\d+)?$", re.IGNORECASE)
 _PROMISED = re.compile(r"(^ft:|(^|[./])claude-(opus|sonnet|haiku)-(4-[6-9]|[5-9](-\d{1,2})?)$)", re.IGNORECASE)
 
 
+def is_moving(name: str) -> bool:
+    """Whether ``name`` ends in a word for whatever is newest, such as ``-latest``."""
+    return _MOVING.search(name.strip()) is not None
+
+
 def is_pinned(snapshot: str) -> bool:
     """Whether ``snapshot`` names one fixed model.
 
@@ -33,3 +38,18 @@ def is_pinned(snapshot: str) -> bool:
         return True
     address = _ADDRESSED.search(name)
     return address is not None and (address[0].lower().startswith("sha256") or any(c.isdigit() for c in address[0]))
+
+
+#: Where a model is bought, and how that place writes its names: ``us.anthropic.…-v1:0``, ``models/…``, ``…@001``.
+_PLACE = re.compile(r"^(?:[a-z]{2,6}\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek|openai|google)\.")
+_BUILD = re.compile(r"-v\d+(?::\d+)?$|:\d+$")
+
+
+def is_same(snapshot: str, served: str) -> bool:
+    """Whether ``served``, as a provider or a gateway names what answered, is the pinned ``snapshot``."""
+    return _bare(snapshot) == _bare(served)
+
+
+def _bare(name: str) -> str:
+    bare = _PLACE.sub("", name.strip().casefold().rsplit("/", 1)[-1])
+    return _BUILD.sub("", bare).replace("@", "-")

@@ -11,7 +11,7 @@ from celery.signals import worker_shutting_down
 from django.db import close_old_connections
 
 from rollouts.operations import eval_work
-from rollouts.telemetry import partitions
+from rollouts.telemetry import drift, partitions
 
 SCHEDULE = {
     "rollouts.keep_partitions": {
@@ -20,6 +20,7 @@ SCHEDULE = {
         "options": {"expires": 3600},
     },
     "rollouts.run_evals": {"task": "rollouts.tasks.run_evals", "schedule": 1.0, "options": {"expires": 5}},
+    "rollouts.look_for_drift": {"task": "rollouts.tasks.look_for_drift", "schedule": 15.0, "options": {"expires": 15}},
 }
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,12 @@ _stopping = threading.Event()
 def keep_partitions() -> None:
     """Make the days ahead, drop those past the retention."""
     partitions.keep_partitions()
+
+
+@shared_task
+def look_for_drift() -> None:
+    """Hold what telemetry and instances tell against the pointers, each deployment once a minute."""
+    drift.sweep()
 
 
 @shared_task

@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern] = [
         bundles.compare,
         name="diff",
     ),
+    path("bundles/<str:key>/prompt-rules/", bundles.change_rules, name="prompt_rules"),
     path("bundles/<str:key>/evals/", evals.evals, name="evals"),
     path("bundles/<str:key>/evals/<str:name>/<str:case>/", evals.case, name="case"),
     path("bundles/<str:key>/evals/<str:name>/<str:case>/remove/", evals.remove_case, name="remove_case"),

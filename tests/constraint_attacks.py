@@ -30,6 +30,15 @@ ATTACKS: dict[str, dict[str, str]] = {
     "practice_run_ends_after_start": {"ended_at": "started_at - interval '1 s'"},
     "leg_once_per_rollback": {},
     "leg_waived_by_name": {"state": "'waived'", "closed_by_id": "NULL", "kind": "'another'"},
+    # what runs beside what should
+    "prompt_rules_allow_some_text": {"bundle_id": "(SELECT max(id) FROM rollouts_bundle)", "max_characters": "0"},
+    "push_warning_severity_known": {"severity": "'note'"},
+    "push_warning_place_is_whole": {"line": "3"},
+    "drift_once_per_difference": {},
+    "drift_is_a_difference": {"declared": "seen"},
+    "drift_last_seen_after_first": {"about": "'x'", "last_seen_at": "first_seen_at - interval '1 s'"},
+    "drift_was_seen": {"about": "'x'", "count": "0"},
+    "drift_kind_known": {"kind": "'other'"},
     # evals
     "eval_set_name_once_per_bundle": {},
     "case_key_once_per_set": {},

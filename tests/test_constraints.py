@@ -28,12 +28,15 @@ from rollouts.models import (
     Bundle,
     BundleVersion,
     Deployment,
+    Drift,
     EvalResult,
     EvalRun,
     EvalSet,
     EvalSetVersion,
     Instance,
     PracticeRun,
+    PromptRules,
+    PushWarning,
     RegressionCase,
 )
 from rollouts.operations import gates
@@ -85,11 +88,25 @@ def everything() -> None:
     Instance.objects.create(deployment=deployed, name="one", fetched_at=clock.now(), last_seen_at=clock.now())
     PracticeRun.objects.create(started_at=clock.now(), active_until=clock.now())
     Tick.objects.create(at=clock.now())
+    leave_what_checks_found(deployed)
     leave_cases_and_a_page(room, jo)
     leave_the_house(room, jo)
     assert Page.objects.exists()
     assert Incident.objects.count() == 2
     assert PersonSession.objects.exists()
+
+
+def leave_what_checks_found(deployed: Deployment) -> None:
+    """What pushes and drift write."""
+    at, by = clock.now(), acted_by(person())
+    PromptRules.objects.create(bundle=deployed.bundle, at=at, **by)
+    PushWarning.objects.create(
+        version=BundleVersion.objects.latest("pk"), check_name="c", path="p", message="m", severity="warning"
+    )
+    Drift.objects.create(
+        deployment=deployed, kind="version", declared="1", seen="2", first_seen_at=at, last_seen_at=at, count=1,
+        source="s",
+    )  # fmt: skip
 
 
 def leave_cases_and_a_page(room: Incident, jo: User) -> None:
@@ -190,6 +207,7 @@ def test_what_the_record_stands_on_is_append_only() -> None:
         "rollouts_bundleversion",
         "rollouts_evalsetversion",
         "rollouts_gateresult",
+        "rollouts_pushwarning",
         "rollouts_regressioncase",
         "rollouts_rollback",
         "rollouts_waiver",

@@ -13,8 +13,9 @@ from accounts.words import duration, number, percent
 from incidents.models import Incident
 from incidents.operations.window import window_of
 from incidents.views.visit import Visit
+from rollouts.shared import dependents
 from rollouts.telemetry import questions
-from rollouts.telemetry.facts import Bucket, Change, Difference, Dimension, FirstFailure, Shared, Window
+from rollouts.telemetry.facts import Bucket, Change, ChangeKind, Difference, Dimension, FirstFailure, Shared, Window
 
 SILENT = timedelta(minutes=1)  # without a run for so long, nobody can say that the harm has ended
 LATELY = timedelta(minutes=10)  # of which the last minute is "now"
@@ -51,7 +52,7 @@ def evidence(visit: Visit) -> dict[str, Any]:
     failed = sum(bucket.failed_runs for bucket in series)
     began = questions.first_failure(window) if failed else None
     before = began.at if began else incident.started_at or incident.opened_at
-    shared = questions.shared_by_failures(window) if failed else None
+    common = questions.shared_by_failures(window) if failed else None
     dimension, value = chosen(visit)
     samples = questions.samples(window, dimension=dimension, value=value, limit=8) if failed else ()
     changes = questions.changes_before(window.bundle_key, window.environment, before, lookback=LOOKED_BACK, limit=8)
@@ -68,12 +69,13 @@ def evidence(visit: Visit) -> dict[str, Any]:
             "first": began,
             "looked_back": LOOKED_BACK,
             "changes": [shown(change, before) for change in changes],
-            "shared": shared,
-            "baseline": baseline(shared),
-            "groups": groups(incident, shared, dimension, value),
+            "shared": common,
+            "baseline": baseline(common),
+            "groups": groups(incident, common, dimension, value),
             "samples": samples,
             "patterns": questions.failure_patterns(window, 6) if failed else (),
             "who": questions.who(window) if failed else None,
+            "shared_prompt": dependents(deployment.active) if failed and deployment.active else None,
             "chosen": f"{dimension.value} = {value}" if dimension else "",
             "all_url": reverse("incidents:step", args=[incident.ref, "triage"]),
         },
@@ -142,6 +144,8 @@ def shown(change: Change, moment: datetime) -> ChangeView:
     url = ""
     if change.from_label and change.to_label and change.from_label != change.to_label:
         url = reverse("rollouts:diff", args=[change.bundle_key, change.from_label, change.to_label])
+    elif change.kind == ChangeKind.DRIFT:
+        url = f"{reverse('rollouts:bundle', args=[change.bundle_key])}#drift"
     after = change.at - moment
     seconds = after.total_seconds()
     return ChangeView(change, f"{duration(abs(after))} {'after' if seconds >= 1 else 'before'}", url)

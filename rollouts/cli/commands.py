@@ -7,26 +7,16 @@ import sys
 import time
 from argparse import Namespace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from rollouts.cli import credentials, folder
+from rollouts.cli import credentials
 from rollouts.cli.choose import Choice, candidates, choose
 from rollouts.cli.client import Client
 from rollouts.cli.failures import Exit, Failure, Refused
 
 POLL_SECONDS = 2.0
 LOOK_SECONDS = 3.0
-
-
-def push(client: Client, asked: Namespace) -> None:
-    key, body = folder.read(Path(asked.folder))
-    if asked.label:
-        body["label"] = asked.label
-    status, version = client.post("bundles", key, "versions", body=body)
-    state = "stored as" if status == 201 else "was already"
-    say(asked, version, f"{key}@{version['label']} {state} version {version['number']} ({version['digest'][:12]}).")
 
 
 def rollback(client: Client, asked: Namespace) -> None:

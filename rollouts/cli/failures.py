@@ -13,6 +13,9 @@ class Exit(IntEnum):
     USAGE = 2  # argparse's own
     TAKES_A_PERSON = 3  # run lastgood login
     NO_SERVER = 4  # nobody answered, or the server failed
+    NOT_GREEN = 5  # a gate or a finding keeps the version out
+    TIMED_OUT = 6  # what was waited for is not over
+    DIFFERS = 7  # what was compared is not the same
 
 
 class Failure(Exception):

@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rollouts.cli import commands, credentials
+from rollouts.cli import commands, credentials, shipping
 from rollouts.cli.client import Client
 from rollouts.cli.failures import Failure
 
 EPILOG = """\
 LASTGOOD_URL and LASTGOOD_TOKEN name the server and the token; without them var/credentials.json does.
-Exit codes: 0 done, 1 refused, 2 wrong usage, 3 takes a person (lastgood login), 4 no server answered."""
+Exit codes: 0 done, 1 refused, 2 wrong usage, 3 takes a person (lastgood login), 4 no server answered, 5 a gate is not
+green, 6 it took too long, 7 what was compared differs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,9 +38,25 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(title="commands", required=True, metavar="<command>")
 
-    push = _verb(verbs, "push", "store a bundle folder as a version", commands.push)
+    push = _verb(verbs, "push", "store a bundle folder as a version", shipping.push)
     push.add_argument("folder", help="with bundle.toml, prompt.md, few_shots.jsonl, tools/*.json")
     push.add_argument("--label", help="instead of the one in bundle.toml")
+    push.add_argument("--wait", action="store_true", help="until its gates have a result; 5 when one is not green")
+    push.add_argument(
+        "--env", default="staging", help="whose gates, and the version to compare with; staging unless said"
+    )
+    push.add_argument(
+        "--timeout", type=float, default=1800, metavar="SECONDS", help="how long to wait; 1800 unless said"
+    )
+    push.add_argument("--no-evals", action="store_true", help="wait without starting the eval sets of the bundle")
+    push.add_argument("--strict", action="store_true", help="fail with 5 when the checks found anything")
+    push.add_argument("--summary", metavar="FILE", help="add the diff and the gates as Markdown, for a pull request")
+
+    compare = _verb(verbs, "diff", "a bundle folder beside what an environment runs; 7 when they differ", shipping.diff)
+    compare.add_argument("folder", help="with bundle.toml, prompt.md, few_shots.jsonl, tools/*.json")
+    compare.add_argument("--env", default="prod", help="prod unless said")
+    compare.add_argument("--report", action="store_true", help="keep what differs as drift")
+    compare.add_argument("--summary", metavar="FILE", help="add the diff as Markdown")
 
     rollback = _verb(verbs, "rollback", "back to the last good version, at once", commands.rollback)
     _deployment(rollback)

@@ -3,11 +3,13 @@
 from rollouts.models.agent import Agent
 from rollouts.models.bundle import Bundle, BundleVersion, GateResult
 from rollouts.models.deployment import Activation, Deployment, Environment, Waiver
+from rollouts.models.drift import Drift, DriftWatch
 from rollouts.models.evaluation import EvalResult, EvalRun, EvalSet, EvalSetVersion, RegressionCase
 from rollouts.models.instance import Instance
 from rollouts.models.invocation import AgentRun, Invocation
 from rollouts.models.kill_switch import KillSwitch, Stop
 from rollouts.models.practice import PracticeRun
+from rollouts.models.push_check import PromptRules, PushWarning
 from rollouts.models.rollback import Propagation, Rollback, RollbackLeg
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "Bundle",
     "BundleVersion",
     "Deployment",
+    "Drift",
+    "DriftWatch",
     "Environment",
     "EvalResult",
     "EvalRun",
@@ -27,7 +31,9 @@ __all__ = [
     "Invocation",
     "KillSwitch",
     "PracticeRun",
+    "PromptRules",
     "Propagation",
+    "PushWarning",
     "RegressionCase",
     "Rollback",
     "RollbackLeg",

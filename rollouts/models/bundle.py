@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
 
 from accounts.models import Acted, append_only
 from rollouts.models.agent import Agent
@@ -51,7 +52,10 @@ class BundleVersion(Acted):
                 name="version_label_is_not_a_number",
             ),
         ]
-        indexes = [models.Index(fields=["bundle", "digest"], name="version_by_digest")]
+        indexes = [
+            models.Index(fields=["bundle", "digest"], name="version_by_digest"),
+            models.Index(KeyTextTransform("prompt", "part_digests"), name="version_by_prompt"),
+        ]
         triggers = append_only()
 
     def __str__(self) -> str:

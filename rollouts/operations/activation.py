@@ -7,7 +7,7 @@ from time import perf_counter
 
 from accounts.actors import Actor
 from accounts.models import acted_by
-from rollouts.models import Activation, BundleVersion, Deployment
+from rollouts.models import Activation, BundleVersion, Deployment, EvalRun
 
 #: Said to whoever presses while another transaction holds the pointer, the epoch or the audit chain.
 HELD = "This deployment is being changed by somebody else. Nothing was done; press again."
@@ -38,10 +38,24 @@ def activate(
         epoch=epoch,
         duration_ms=(perf_counter() - began) * 1000,
         text_digest=version.part_digests["prompt"],
-        baseline_id=str(version.metadata.get("eval_set") or "")[:100],
+        baseline_id=baseline(version)[:100],
         cohort_id=str(version.metadata.get("experiment") or "")[:100],
         downstream_contract_version=str(version.metadata.get("output_contract") or "")[:100],
         **acted_by(actor),
     )
     deployment.active, deployment.activated_at = version, at
     return activation
+
+
+def baseline(version: BundleVersion) -> str:
+    """The eval baseline that ``version`` is anchored to (R062): ``golden@3#run-7`` of its newest green full run.
+
+    Where Lastgood has seen none, what its metadata names; empty where that names nothing either.
+    """
+    run = (
+        EvalRun.objects.filter(version=version, only=None, state=EvalRun.State.PASSED)
+        .order_by("-pk")
+        .values_list("eval_set_version__eval_set__name", "eval_set_version__number", "pk")
+        .first()
+    )
+    return f"{run[0]}@{run[1]}#run-{run[2]}" if run else str(version.metadata.get("eval_set") or "")

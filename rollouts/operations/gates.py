@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from accounts.errors import OperationRefused
 from accounts.models import acted_by
 from accounts.operations import audit
 from accounts.permissions import Permission, require
+from rollouts import determinism
 from rollouts.models import Activation, BundleVersion, EvalRun, EvalSetVersion, GateResult
 from rollouts.operations import eval_gates
 
@@ -56,9 +58,19 @@ class Gate:
 
 @transaction.atomic
 def record(
-    version: BundleVersion, gate: str, state: str, detail: str = "", *, actor: Actor, at: datetime | None = None
+    version: BundleVersion,
+    gate: str,
+    state: str = "",
+    detail: str = "",
+    *,
+    actor: Actor,
+    outputs: Sequence[determinism.Outputs] = (),
+    at: datetime | None = None,
 ) -> GateResult:
-    """Write what ``gate`` said of ``version``; the newest result of a gate counts."""
+    """Write what ``gate`` said of ``version``; the newest result of a gate counts.
+
+    The gate ``determinism`` is green by the outputs of runs alone; red may also be said without them.
+    """
     require(actor, Permission.SIGN if gate == SIGN_OFF else Permission.PUSH)
     if not _NAME.fullmatch(gate):
         raise OperationRefused("A gate's name is lower-case letters, digits, _ and -, at most 40.", status=422)
@@ -66,6 +78,13 @@ def record(
         raise OperationRefused("The gate staging is green once the version has been active in staging.", status=422)
     if gate == eval_gates.FAIL_THEN_PASS:
         raise OperationRefused("The gate fail_then_pass is told by eval runs of the cases.", status=422)
+    if outputs and gate != determinism.GATE:
+        raise OperationRefused(f"Outputs belong to the gate {determinism.GATE}, not to {gate}.", status=422)
+    if gate == determinism.GATE and (outputs or state != RED):
+        try:
+            state, detail = determinism.judge(version.body, outputs)
+        except determinism.Incomplete as lacks:
+            raise OperationRefused(str(lacks), status=422) from None
     if state not in GateResult.State.values:
         raise OperationRefused(f"A gate is {' or '.join(GateResult.State.values)}, not {state}.", status=422)
     at = at or clock.now()
@@ -92,19 +111,26 @@ def look(version: BundleVersion) -> Look:
     activations = version.activations.select_related("deployment__environment", "deployment__bundle", "waiver")
     looked = eval_gates.look(version)
     told = {said.gate: said for said in looked.told}
-    return Look(list(results), list(activations), looked.sets, looked.runs, told)
+    declared = (determinism.GATE,) if any(determinism.wanted(version.body)) else ()
+    return Look(list(results), list(activations), looked.sets, looked.runs, told, declared)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What is known of one version: recorded results and activations, newest first, the sets it has to pass, its
-    latest runs, and what runs of those sets say of it."""
+    latest runs, what runs of those sets say of it, and the gates that its own body asks for beside the usual ones."""
 
     results: list[GateResult]
     activations: list[Activation]
     sets: list[EvalSetVersion]
     runs: list[EvalRun]
     told: dict[str, eval_gates.Told]
+    declared: tuple[str, ...] = ()
+
+    def needed(self, environment: str) -> tuple[str, ...]:
+        """The gates that a promotion to ``environment`` waits for; dev has none."""
+        usual = NEEDED.get(environment, ())
+        return (*usual, *self.declared) if usual else ()
 
     @property
     def newest(self) -> dict[str, GateResult]:
@@ -130,7 +156,7 @@ class Look:
 
     def board(self, environment: str) -> list[Gate]:
         """Those a promotion needs first, then what else was recorded."""
-        needed = NEEDED.get(environment, ())
+        needed = self.needed(environment)
         lines = [Gate(said.gate, said.state, said.sentence, bool(needed), said.run, said.at) for said in self._runs()]
         for gate in needed:
             if gate == FROM_HISTORY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,14 +15,19 @@ from accounts.models import acted_by
 from accounts.operations import audit
 from accounts.permissions import Permission, require
 from rollouts.body import Digests, Finding, digests, findings
-from rollouts.models import Agent, Bundle, BundleVersion, Deployment, Environment
+from rollouts.models import Agent, Bundle, BundleVersion, Deployment, Environment, PushWarning
 from rollouts.names import Key, parse_key
+from rollouts.operations import prompt_rules
+from rollouts.push_checks import Concern, concerns, refusals
 
 
 class PushRefused(OperationRefused):
-    """The body or the key is wrong; ``details["errors"]`` has every finding as ``{"path", "message"}``."""
+    """The body or the key is wrong; ``details["errors"]`` has every finding as ``{"path", "message"}``.
 
-    def __init__(self, found: list[Finding]) -> None:
+    Findings of the checks also say ``severity``, ``check`` and, in the prompt, ``line`` and ``column``.
+    """
+
+    def __init__(self, found: Sequence[Finding | Concern]) -> None:
         count = "one thing" if len(found) == 1 else f"{len(found)} things"
         super().__init__(
             f"Nothing was stored: {count} in this push must be put right.",
@@ -35,7 +41,8 @@ def push(key: str, body: dict[str, Any], *, actor: Actor, at: datetime | None = 
     """Store ``body`` as the next version of ``key``; True when it is new.
 
     The same body again is the version it already was; a label of its own makes a version of its own. A key seen
-    for the first time creates the agent, the bundle and a deployment in every environment.
+    for the first time creates the agent, the bundle and a deployment in every environment. What the checks have to
+    say of a body that can be stored is kept as the version's warnings.
     """
     require(actor, Permission.PUSH)
     at = at or clock.now()
@@ -51,6 +58,8 @@ def push(key: str, body: dict[str, Any], *, actor: Actor, at: datetime | None = 
     label = body.get("label")
     if standing := _same(bundle, made, label):
         return standing, False
+    if wrong := refusals(body, prompt_rules.of(bundle)):
+        raise PushRefused(wrong)
     version = BundleVersion.objects.create(
         bundle=bundle,
         number=bundle.last_number + 1,
@@ -64,8 +73,21 @@ def push(key: str, body: dict[str, Any], *, actor: Actor, at: datetime | None = 
     )
     bundle.last_number = version.number
     bundle.save(update_fields=["last_number"])
+    PushWarning.objects.bulk_create(_warning(version, concern) for concern in concerns(body, first=version.number == 1))
     audit.record(actor, "push", str(version), data={"number": version.number, "digest": version.digest}, at=at)
     return version, True
+
+
+def _warning(version: BundleVersion, concern: Concern) -> PushWarning:
+    return PushWarning(
+        version=version,
+        check_name=concern.check,
+        path=concern.path,
+        message=concern.message,
+        severity=concern.severity,
+        line=concern.place.line if concern.place else None,
+        column=concern.place.column if concern.place else None,
+    )
 
 
 def _locked_bundle(key: Key, at: datetime) -> Bundle:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Q
 
-from rollouts.models import Activation, Bundle, BundleVersion, Deployment, GateResult, Stop
+from rollouts.models import Activation, Bundle, BundleVersion, Deployment, Drift, GateResult, Stop
 from rollouts.stack import last_good
 from rollouts.telemetry.facts import (
     Change,
@@ -43,11 +43,14 @@ def changes_before(
     """Everything that moved for this agent in ``environment``, nearest to ``before`` first."""
     since, until = before - lookback, before + CLOCKS_DIFFER
     keys = list(Bundle.objects.filter(agent__bundles__key=bundle_key).values_list("key", flat=True)) or [bundle_key]
+    models = list(_models(telemetry, Window(bundle_key, environment, since, until)))
+    answered = {change.to_label for change in models}
     found = [
         *_activations(keys, environment, since, until),
         *_stops(keys, environment, since, until),
         *_gates(keys, since, until),
-        *_models(telemetry, Window(bundle_key, environment, since, until)),
+        *models,
+        *_drifts(keys, environment, since, until, answered),
         *(change for hook in told_hooks for change in hook(keys, environment, since, until)),
     ]
     return tuple(
@@ -153,6 +156,32 @@ def _models(telemetry: Telemetry, window: Window) -> Iterable[Change]:
                 "the model's provider", "automation", before, answered, ("model",), True, None,
             )  # fmt: skip
         served[asked] = answered
+
+
+def _drifts(
+    keys: list[str], environment: str, since: datetime, before: datetime, answered: set[str]
+) -> Iterable[Change]:
+    """Since when something else ran than the pointer says; models that the changes of models tell of are left out."""
+    rows = (
+        Drift.objects.filter(
+            deployment__bundle__key__in=keys,
+            deployment__environment_id=environment,
+            first_seen_at__gt=since,
+            first_seen_at__lte=before,
+        )
+        .exclude(kind=Drift.Kind.ALIAS)
+        .select_related("deployment__bundle")
+        .order_by("-first_seen_at")[:MOST]
+    )
+    parts = {Drift.Kind.MODEL: ("model",), Drift.Kind.VERSION: ()}
+    for row in rows:
+        if row.kind == Drift.Kind.MODEL and row.seen in answered:
+            continue
+        unreviewed = " Unreviewed: nothing here ever put it there." if row.unreviewed else ""
+        yield Change(
+            row.first_seen_at, 0.0, ChangeKind.DRIFT, row.deployment.bundle.key, f"{row.sentence}{unreviewed}",
+            row.source, "automation", "", "", parts.get(Drift.Kind(row.kind), (row.about,)), True, row.pk,
+        )  # fmt: skip
 
 
 # -- what going back would do --------------------------------------------------------------------------------------

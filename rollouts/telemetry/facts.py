@@ -225,6 +225,7 @@ class ChangeKind(models.TextChoices):
     RELEASE = "release"
     GATE = "gate"
     MODEL = "model"
+    DRIFT = "drift"  # something else ran than the pointer says
     TOLD = "told"  # by others: a deploy, a flag, a migration
 
 
@@ -233,8 +234,8 @@ class Change:
     """Something that changed ``minutes_before`` the moment asked about; nearest first.
 
     ``parts`` are those that differ between the two versions (prompt, model, tools, …). ``pk`` is of the row behind
-    it: an Activation, Stop, GateResult or what others told of; None for a model that the provider changed, which only
-    telemetry shows.
+    it: an Activation, Stop, GateResult, Drift or what others told of; None for a model that the provider changed,
+    which only telemetry shows.
     """
 
     at: datetime

@@ -14,12 +14,15 @@ from accounts.clock import now
 from accounts.errors import OperationRefused
 from accounts.http import Rights, show, whole_number
 from accounts.middleware import ActorRequest, forbidden
-from rollouts import access, diff, signals, stack
+from rollouts import access, beside, diff, shared, signals, stack
 from rollouts.body import PARTS
-from rollouts.forms import PromoteForm
-from rollouts.models import Bundle, BundleVersion, Deployment, Stop
-from rollouts.operations import gates
+from rollouts.environments import differences
+from rollouts.forms import PromoteForm, RulesForm
+from rollouts.models import Bundle, BundleVersion, Deployment, Drift, Stop
+from rollouts.operations import drift, gates, prompt_rules
 from rollouts.operations.promote import promote as promote_version
+from rollouts.pinned import lacking
+from rollouts.telemetry import cache_forecast
 from rollouts.text_diff import Span
 
 PAGE = 50
@@ -34,15 +37,20 @@ class Pointer:
     last_good: str
     rolled_back: bool
     stopped: bool
+    drifts: list[Drift]
 
 
 @require_safe
 def bundle_list(request: ActorRequest) -> HttpResponse:
     """Every bundle with what its environments serve."""
     q = request.GET.get("q", "").strip()[:100]
+    at = now()
     bundles = Bundle.objects.select_related("agent").order_by("key")
     if q:
         bundles = bundles.filter(key__icontains=q)
+    unreviewed = request.GET.get("drift") == "unreviewed"
+    if unreviewed:
+        bundles = bundles.filter(pk__in=drift.unreviewed_in_last_month(at).values("deployment__bundle"))
     shown = list(bundles[:200])
     deployments = (
         Deployment.objects.filter(bundle__in=shown)
@@ -53,6 +61,7 @@ def bundle_list(request: ActorRequest) -> HttpResponse:
     stopped = set(Stop.objects.filter(released_at=None).values_list("kill_switch__deployment_id", flat=True))
     found = list(deployments)
     labels = labels_of([(d.bundle_id, d.stack[-2]) for d in found if len(d.stack) > 1])
+    drifts = drift.open_in(found, at)
     pointers: dict[int, list[Pointer]] = {}
     for deployment in found:
         good = stack.last_good_number(deployment.stack)
@@ -63,10 +72,11 @@ def bundle_list(request: ActorRequest) -> HttpResponse:
                 labels.get((deployment.bundle_id, good or 0), ""),
                 deployment.standing_rollback_id is not None,
                 deployment.pk in stopped,
+                drifts.get(deployment.pk, []),
             )
         )
     rows = [(bundle, pointers.get(bundle.pk, [])) for bundle in shown]
-    return show(request, "rollouts/bundles.html", {"rows": rows, "q": q}, region="found")
+    return show(request, "rollouts/bundles.html", {"rows": rows, "q": q, "unreviewed": unreviewed}, region="found")
 
 
 def labels_of(wanted: list[tuple[int, int]]) -> dict[tuple[int, int], str]:
@@ -84,6 +94,7 @@ class Column:
     deployment: Deployment
     rows: list[stack.StackRow]
     stops: list[Stop]
+    drifts: list[Drift]
 
 
 @require_safe
@@ -95,6 +106,11 @@ def bundle(request: ActorRequest, key: str) -> HttpResponse:
     if old := request.GET.get("old"):  # the form that picks two versions: on to their address
         pair = [access.get_version(request.actor, key, name) for name in (old, request.GET.get("new", ""))]
         return HttpResponseRedirect(reverse("rollouts:diff", args=[key, *(version.label for version in pair)]))
+    return bundle_page(request, found, RulesForm.of(prompt_rules.of(found)))
+
+
+def bundle_page(request: ActorRequest, found: Bundle, form: RulesForm, *, status: int = 200) -> HttpResponse:
+    """The bundle page, with the rules for its prompts as they were filled in."""
     at = now()
     deployments = list(
         Deployment.objects.filter(bundle=found)
@@ -107,7 +123,8 @@ def bundle(request: ActorRequest, key: str) -> HttpResponse:
         "kill_switch"
     ):
         engaged.setdefault(stop.kill_switch.deployment_id, []).append(stop)
-    columns = [Column(d, stack.view(d, at), engaged.get(d.pk, [])) for d in deployments]
+    drifts = drift.open_in(deployments, at)
+    columns = [Column(d, stack.view(d, at), engaged.get(d.pk, []), drifts.get(d.pk, [])) for d in deployments]
     before = whole_number(request.GET.get("before", ""))
     versions = BundleVersion.objects.filter(bundle=found).defer("body")
     if before is not None:
@@ -124,8 +141,28 @@ def bundle(request: ActorRequest, key: str) -> HttpResponse:
         "older": page[PAGE - 1].number if len(page) > PAGE else None,
         "newest": page[0] if page else None,
         "may": Rights(request.actor),
+        "differences": differences(beside.running(found)),
+        "drifts": drift.of_last_month(deployments, at)[:20],
+        "surprises": drift.surprises(deployments, at),
+        "form": form,
     }
-    return show(request, "rollouts/bundle.html", context, region="stacks")
+    return show(request, "rollouts/bundle.html", context, region="stacks", status=status)
+
+
+@require_POST
+def change_rules(request: ActorRequest, key: str) -> HttpResponse:
+    """Set what every further prompt of this bundle has to keep to."""
+    found = access.get_bundle(request.actor, key)
+    form = RulesForm(request.POST)
+    actor = request.actor
+    if form.is_valid() and isinstance(actor, Actor):
+        try:
+            prompt_rules.change(found, actor=actor, **form.cleaned_data)
+        except OperationRefused as refused:
+            form.add_error(None, str(refused))
+        else:
+            return HttpResponseRedirect(f"{reverse('rollouts:bundle', args=[found.key])}#rules")
+    return bundle_page(request, found, form, status=422)
 
 
 @require_safe
@@ -163,6 +200,9 @@ def version_page(
         "runs": looked.runs,
         "gates": looked.results[:20],
         "postmortems": signals.written_about(found),
+        "lacks": lacking(body),
+        "warnings": list(found.warnings.all()),
+        "dependents": shared.dependents(found),
         "history": looked.activations[:20],
         "at": now(),
         "form": form,
@@ -210,6 +250,7 @@ def compare(request: ActorRequest, key: str, old: str, new: str) -> HttpResponse
         "spans": folded(moved.prompt),
         "parts": [(part, part in moved.parts) for part in PARTS],
         "labels": list(labels),
+        "forecast": cache_forecast.forecast(before, after, now()),
     }
     return show(request, "rollouts/diff.html", context)
 

@@ -42,13 +42,18 @@ from incidents.operations import acknowledge, contain, duty, moves, note
 from rollouts.models import (
     Agent,
     BundleVersion,
+    Deployment,
+    Drift,
+    DriftWatch,
     EvalResult,
     EvalRun,
     EvalSet,
     EvalSetVersion,
     GateResult,
     Instance,
+    PromptRules,
     Propagation,
+    PushWarning,
     RegressionCase,
 )
 from rollouts.operations import kill_switch, practice
@@ -144,6 +149,17 @@ def postmortem(room: Incident, at_fault: BundleVersion, author: Actor) -> None:
     SignOff.objects.create(revision=revision, role="commander", **acted)
 
 
+def identity(bad: BundleVersion, live: Deployment) -> None:
+    """What checks and drift leave behind."""
+    PromptRules.objects.create(bundle=bad.bundle, forbidden=["x"], at=clock.now(), **acted_by(CLOCKWORK))
+    PushWarning.objects.create(version=bad, check_name="x", path="x", message="x", severity="warning")
+    Drift.objects.create(
+        deployment=live, kind="version", declared="a", seen="b", first_seen_at=clock.now(), last_seen_at=clock.now(),
+        count=1, source="x",
+    )  # fmt: skip
+    DriftWatch.objects.create(deployment=live, due_at=clock.now(), looked_until=clock.now())
+
+
 def world(key: str) -> Incident:
     """One agent with a row in every table that can speak of it."""
     running("1.0.0", "1.1.0", key=key)
@@ -170,6 +186,7 @@ def world(key: str) -> Incident:
     Propagation.objects.get_or_create(activation=live.activations.latest("pk"), defaults={"measured_at": clock.now()})
     bad = BundleVersion.objects.get(bundle=live.bundle, label="1.1.0")
     case = evals(bad, room.ref)
+    identity(bad, live)
     cause = Cause.objects.create(
         incident=room, origin="partial_bundle", confidence="known", at=clock.now(), **acted_by(responder)
     )
