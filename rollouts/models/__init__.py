@@ -6,7 +6,7 @@ from rollouts.models.deployment import Activation, Deployment, Environment, Waiv
 from rollouts.models.evaluation import EvalResult, EvalRun, EvalSet, EvalSetVersion, RegressionCase
 from rollouts.models.instance import Instance
 from rollouts.models.invocation import AgentRun, Invocation
-from rollouts.models.kill_switch import KillSwitch, Stop
+from rollouts.models.kill_switch import Containment, KillSwitch, Stop, StopFetch
 from rollouts.models.practice import PracticeRun
 from rollouts.models.rollback import Propagation, Rollback, RollbackLeg
 
@@ -16,6 +16,7 @@ __all__ = [
     "AgentRun",
     "Bundle",
     "BundleVersion",
+    "Containment",
     "Deployment",
     "Environment",
     "EvalResult",
@@ -32,5 +33,6 @@ __all__ = [
     "Rollback",
     "RollbackLeg",
     "Stop",
+    "StopFetch",
     "Waiver",
 ]
