@@ -93,7 +93,9 @@ def judge(seconds: float | None, *, blast_seconds: float | None, budget_seconds:
     clock = "the ten minutes until a screenshot is public" if blast_seconds is None else "its blast time"
     took = duration(seconds)
     if seconds > blast:
-        told = f"Stopping takes {took}; {clock} is over after {duration(blast)}. The harm is done before the stop holds."
+        told = (
+            f"Stopping takes {took}; {clock} is over after {duration(blast)}. The harm is done before the stop holds."
+        )
         return Judged(Verdict.THEATER, told, compare(seconds))
     if budget_seconds is not None and seconds > budget_seconds:
         told = f"Stopping takes {took}, more than the {duration(budget_seconds)} it may take."
