@@ -53,6 +53,7 @@ class StopIn(Strict):
     reason: Reason = ""
     fallback: Annotated[Text, Field(max_length=1_000)] = Field(default="", description="What customers get instead.")
     incident: Room = ""
+    decided_at: datetime | None = Field(default=None, description="When it was decided, if that was before this call.")
 
 
 class ReleaseIn(Strict):
@@ -201,6 +202,7 @@ def stop(
         reason=asked.reason,
         fallback=asked.fallback,
         pressed_in=asked.incident,
+        decided_at=_with_zone(asked.decided_at) if asked.decided_at else None,
     )
     return Status(201 if created else 200, answers.stop(engaged))
 

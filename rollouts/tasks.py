@@ -11,7 +11,7 @@ from celery.signals import worker_shutting_down
 from django.db import close_old_connections
 
 from rollouts.operations import eval_work
-from rollouts.telemetry import partitions
+from rollouts.telemetry import partitions, stop_watch
 
 SCHEDULE = {
     "rollouts.keep_partitions": {
@@ -19,6 +19,7 @@ SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "rollouts.watch_stops": {"task": "rollouts.tasks.watch_stops", "schedule": 5.0, "options": {"expires": 5}},
     "rollouts.run_evals": {"task": "rollouts.tasks.run_evals", "schedule": 1.0, "options": {"expires": 5}},
 }
 
@@ -32,6 +33,12 @@ _stopping = threading.Event()
 def keep_partitions() -> None:
     """Make the days ahead, drop those past the retention."""
     partitions.keep_partitions()
+
+
+@shared_task
+def watch_stops() -> None:
+    """See whether anything acts although it was stopped."""
+    stop_watch.watch()
 
 
 @shared_task

@@ -165,6 +165,7 @@ class Migration(migrations.Migration):
                 ("late_acts", models.PositiveIntegerField(null=True)),
                 ("acting_instances", models.PositiveIntegerField(null=True)),
                 ("last_act_at", models.DateTimeField(null=True)),
+                ("looked_at", models.DateTimeField(null=True, help_text="When telemetry was last asked.")),
             ],
         ),
         migrations.CreateModel(

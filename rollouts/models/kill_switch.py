@@ -150,6 +150,7 @@ class Containment(models.Model):
     late_acts = models.PositiveIntegerField(null=True)
     acting_instances = models.PositiveIntegerField(null=True)
     last_act_at = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True, help_text="When telemetry was last asked.")
 
     def __str__(self) -> str:
         return f"{self.reached} of {self.instances}"
@@ -158,6 +159,22 @@ class Containment(models.Model):
     def is_complete(self) -> bool:
         """Whether everybody who was expected has fetched it."""
         return 0 < self.instances <= self.reached
+
+    @property
+    def seconds(self) -> float | None:
+        """From the decision until nothing acted any more; None while somebody is still waited for, or nobody is known.
+
+        What fetched last and what acted last, whichever was later: an agent that has heard and goes on is not stopped.
+        """
+        stop = self.stop
+        ends = []
+        if self.is_complete and self.max_ms is not None:
+            ends.append(self.max_ms / 1000)
+        if self.last_act_at is not None and (self.is_complete or not self.instances):
+            ends.append((self.last_act_at - stop.engaged_at).total_seconds())
+        if not ends:
+            return None
+        return (stop.engaged_at - stop.decided_at).total_seconds() + max(*ends, 0.0)
 
 
 class StopFetch(models.Model):
