@@ -10,7 +10,7 @@ from ninja import Body, Query, Router, Status
 from pydantic import Field, StrictInt
 
 from accounts.json_api import PAGE, Cursor, Limit, NameCursor, OfAgent, Strict, Text, actor_of
-from rollouts import access, answers, body_schema, diff, signals
+from rollouts import access, answers, body_schema, diff, signals, switch_answers, switchboard
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
 from rollouts.operations.push import push
@@ -204,7 +204,8 @@ def stop(
         pressed_in=asked.incident,
         decided_at=_with_zone(asked.decided_at) if asked.decided_at else None,
     )
-    return Status(201 if created else 200, answers.stop(engaged))
+    row = switchboard.row(engaged.kill_switch.deployment, asked.scope)
+    return Status(201 if created else 200, {**answers.stop(engaged), "switch": switch_answers.row(row)})
 
 
 @router.post("/deployments/{key}/{environment}/release", response=Answer, url_name="release")

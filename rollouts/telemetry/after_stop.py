@@ -2,7 +2,7 @@
 
 An act is a span that names a tool or a model: an agent that hands its customer to a human calls neither. The scope
 narrows it: a region by the span's region, a tool by its name, writes to calls of tools that their schema does not call
-read-only (``annotations.readOnlyHint``). Telemetry names no cohorts, so of a stopped cohort nothing can be said.
+read-only (``readOnly: true`` in ``input_schema``). Telemetry names no cohorts, so of a stopped cohort nothing can be said.
 """
 
 # ruff: noqa: S608 (what is put into the statements are conditions of this file)
@@ -123,5 +123,5 @@ def _reading_tools(stop: Stop) -> list[str]:
     return [
         str(tool.get("name"))
         for tool in tools
-        if isinstance(tool, dict) and (tool.get("annotations") or {}).get("readOnlyHint") is True
+        if isinstance(tool, dict) and (tool.get("input_schema") or {}).get("readOnly") is True
     ]
