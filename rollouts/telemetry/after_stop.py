@@ -2,7 +2,8 @@
 
 An act is a span that names a tool or a model: an agent that hands its customer to a human calls neither. The scope
 narrows it: a region by the span's region, a tool by its name, writes to calls of tools that their schema does not call
-read-only (``readOnly: true`` in ``input_schema``). Telemetry names no cohorts, so of a stopped cohort nothing can be said.
+read-only (``readOnly: true`` in ``input_schema``). Telemetry names no cohorts, so of a stopped cohort nothing can be
+said.
 """
 
 # ruff: noqa: S608 (what is put into the statements are conditions of this file)
