@@ -261,6 +261,7 @@ def test_an_address_that_answers_proves_the_off_state_with_its_time(page: hooks.
     row = probed(page.url)
     assert row.switch is not None
     assert row.switch.probe_status == 200
+    assert row.switch.probe_ms is not None
     assert row.switch.probe_ms > 0
     assert row.switch.probed_at is not None
     assert row.findings == ()
