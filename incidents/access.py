@@ -151,6 +151,8 @@ def register() -> None:
             "url:incidents:stop": Permission.CONTAIN,
             "url:incidents:leg": Permission.CONTAIN,
             "url:incidents:release": Permission.RELEASE,
+            "url:incidents:stop_reason": Permission.CONTAIN,
+            "url:incidents:restore_plan": Permission.CONTAIN,
             "command:slack_socket": Permission.SHELL,
             "url:incidents:slack_link": Permission.PERSON,
             "url:incidents:link_slack": Permission.ADMIN,

@@ -6,6 +6,7 @@ from typing import Any
 
 from accounts import permissions
 from accounts.locks import patient
+from incidents.notifications import off_state
 from incidents.operations import changes, moves, paging, practice
 from incidents.operations.postmortems import attached
 from rollouts import signals
@@ -14,7 +15,7 @@ from rollouts.telemetry import changes as what_changed
 
 def connect() -> None:
     """Listen to the machine, tell it which incident a move belongs to and what to remove and what was written
-    about a version, the floor who is on call."""
+    about a version, the floor who is on call; and let it ask addresses through our guard."""
     signals.machine_moved.connect(on_machine_moved, dispatch_uid="incidents")
     if moves.incident_of not in signals.incident_of_hooks:
         signals.incident_of_hooks.append(moves.incident_of)
@@ -22,6 +23,8 @@ def connect() -> None:
         signals.remove_practice_hooks.append(practice.remove)
     if attached.written_about not in signals.written_about_hooks:
         signals.written_about_hooks.append(attached.written_about)
+    if off_state.ask not in signals.ask_hooks:
+        signals.ask_hooks.append(off_state.ask)
     if changes.told_of not in what_changed.told_hooks:
         what_changed.told_hooks.append(changes.told_of)
     if paging.is_on_call not in permissions.on_call_hooks:

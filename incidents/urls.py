@@ -26,6 +26,7 @@ from incidents.views import (
     review,
     runs,
     slack,
+    stopping,
     tokens,
 )
 from incidents.views.postmortems import files, page, revisions, saving
@@ -75,6 +76,8 @@ urlpatterns: list[URLPattern] = [
     path("i/<str:ref>/rollforward/", contain.roll_forward, name="roll_forward"),
     path("i/<str:ref>/stop/", contain.stop, name="stop"),
     path("i/<str:ref>/release/", contain.release, name="release"),
+    path("i/<str:ref>/stop/reason/", stopping.reason, name="stop_reason"),
+    path("i/<str:ref>/stop/plan/", stopping.plan, name="restore_plan"),
     path("i/<str:ref>/contained/", contain.say_contained, name="say_contained"),
     path("i/<str:ref>/waive/", contain.waive, name="waive"),
     path("i/<str:ref>/legs/<str:kind>/", contain.leg, name="leg"),

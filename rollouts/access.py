@@ -19,12 +19,15 @@ from rollouts.models import (
     Deployment,
     EvalRun,
     EvalSetVersion,
+    KillSwitch,
     RegressionCase,
     Rollback,
     RollbackLeg,
     Stop,
 )
 from rollouts.names import parse_key
+from rollouts.switchboard import Row
+from rollouts.switchboard import row as switch_row
 
 
 def register() -> None:
@@ -69,6 +72,21 @@ def register() -> None:
             "url:api:roll_forward": Permission.CONTAIN,
             "url:api:stop": Permission.CONTAIN,
             "url:api:release": Permission.RELEASE,
+            "url:rollouts:switches": Permission.VIEW,
+            "url:rollouts:describe_switch": Permission.PUSH,
+            "url:rollouts:probe_switch": Permission.PUSH,
+            "url:rollouts:stop_reason": Permission.CONTAIN,
+            "url:rollouts:restore_plan": Permission.CONTAIN,
+            "url:api:list_kill_switches": Permission.VIEW,
+            "url:api:kill_switch": Permission.VIEW,
+            "url:api:kill_switch PUT": Permission.PUSH,
+            "url:api:kill_switch DELETE": Permission.PUSH,
+            "url:api:describe_kill_switch": Permission.PUSH,
+            "url:api:delete_kill_switch": Permission.PUSH,
+            "url:api:probe_off_state": Permission.PUSH,
+            "url:api:get_stop": Permission.VIEW,
+            "url:api:give_stop_reason": Permission.CONTAIN,
+            "url:api:plan_restore": Permission.CONTAIN,
             "url:api:get_rollback": Permission.VIEW,
             "url:api:close_leg": Permission.CONTAIN,
             "url:api:practice_report": Permission.PUSH,
@@ -174,6 +192,39 @@ def get_stop(actor: Actor | None, deployment: Deployment, scope: str) -> Stop:
     if stop is None:
         raise NotFound(f"Nothing of scope {scope} is stopped in {deployment}.")
     return stop
+
+
+def get_switch(actor: Actor | None, key: str, environment: str, scope: str) -> KillSwitch:
+    """The switch of ``scope``, once somebody has described or pressed it."""
+    deployment = get_deployment(actor, key, environment)
+    found = (
+        KillSwitch.objects.select_related("deployment__bundle")
+        .filter(deployment=deployment, scope=_storable(scope))
+        .first()
+    )
+    if found is None:
+        raise NotFound(f"Nobody has described a kill switch {scope:.120} of {deployment}.")
+    return found
+
+
+def get_switch_row(actor: Actor | None, key: str, environment: str, scope: str) -> Row:
+    """The same as it stands; the whole agent and its writes can be stopped whether or not anybody described them."""
+    row = switch_row(get_deployment(actor, key, environment), _storable(scope))
+    if row.switch is None and scope not in {"whole", "writes"}:
+        raise NotFound(f"Nobody has described a kill switch {scope:.120} of {row.deployment}.")
+    return row
+
+
+def get_stop_by_number(actor: Actor | None, pk: int) -> Stop:
+    """One engagement, standing or released."""
+    _somebody(actor)
+    found = None
+    if 0 < pk < 2**63:
+        related = ("kill_switch__deployment__bundle", "containment", "restore_planned_by", "reasoned_by")
+        found = Stop.objects.select_related(*related).filter(pk=pk).first()
+    if found is None:
+        raise NotFound(f"There is no stop {pk}.")
+    return found
 
 
 def get_case(actor: Actor | None, key: str, set_name: str, case: str) -> RegressionCase:

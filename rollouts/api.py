@@ -10,7 +10,7 @@ from ninja import Body, Query, Router, Status
 from pydantic import Field, StrictInt
 
 from accounts.json_api import PAGE, Cursor, Limit, NameCursor, OfAgent, Strict, Text, actor_of
-from rollouts import access, answers, body_schema, diff, signals
+from rollouts import access, answers, body_schema, diff, signals, switch_answers, switchboard
 from rollouts.determinism import Outputs
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
@@ -54,6 +54,7 @@ class StopIn(Strict):
     reason: Reason = ""
     fallback: Annotated[Text, Field(max_length=1_000)] = Field(default="", description="What customers get instead.")
     incident: Room = ""
+    decided_at: datetime | None = Field(default=None, description="When it was decided, if that was before this call.")
 
 
 class ReleaseIn(Strict):
@@ -233,8 +234,10 @@ def stop(
         reason=asked.reason,
         fallback=asked.fallback,
         pressed_in=asked.incident,
+        decided_at=_with_zone(asked.decided_at) if asked.decided_at else None,
     )
-    return Status(201 if created else 200, answers.stop(engaged))
+    row = switchboard.row(engaged.kill_switch.deployment, asked.scope)
+    return Status(201 if created else 200, {**answers.stop(engaged), "switch": switch_answers.row(row)})
 
 
 @router.post("/deployments/{key}/{environment}/release", response=Answer, url_name="release")

@@ -13,8 +13,11 @@ from django.dispatch import Signal
 if TYPE_CHECKING:
     from rollouts.models import BundleVersion
 
+from rollouts.off_state import Probe
+
 #: Sent with ``kind`` (rollback, roll_forward, promotion, stop, release, leg, case, eval_run) and ``pk`` of the row of
-#: that kind (Rollback, Activation, Activation, Stop, Stop, RollbackLeg, RegressionCase, EvalRun that is over).
+#: that kind (Rollback, Activation, Activation, Stop, Stop, RollbackLeg, RegressionCase, EvalRun that is over); of a
+#: Stop also stop_reason, restore_plan and stop_ignored (something acted long after it).
 #: Receivers run after commit and may fail.
 machine_moved = Signal()
 
@@ -44,6 +47,15 @@ written_about_hooks: list[Callable[[BundleVersion], list[Written]]] = []
 def written_about(version: BundleVersion) -> list[Written]:
     """The postmortems that a version belongs to; none where nobody writes any."""
     return [each for hook in written_about_hooks for each in hook(version)]
+
+
+#: Filled by ``incidents``, which guards where this server connects to: asks an address for a page, once.
+ask_hooks: list[Callable[[str], Probe]] = []
+
+
+def ask_address(address: str) -> Probe:
+    """What a machine outside answers to a GET of ``address``; without anybody who may ask, that is the problem."""
+    return ask_hooks[0](address) if ask_hooks else Probe(None, None, "Nothing here may ask addresses.")
 
 
 def announce(kind: str, pk: int) -> None:

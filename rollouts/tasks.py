@@ -11,7 +11,7 @@ from celery.signals import worker_shutting_down
 from django.db import close_old_connections
 
 from rollouts.operations import eval_work
-from rollouts.telemetry import drift, partitions
+from rollouts.telemetry import drift, partitions, stop_watch
 
 SCHEDULE = {
     "rollouts.keep_partitions": {
@@ -19,6 +19,7 @@ SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "rollouts.watch_stops": {"task": "rollouts.tasks.watch_stops", "schedule": 5.0, "options": {"expires": 5}},
     "rollouts.run_evals": {"task": "rollouts.tasks.run_evals", "schedule": 1.0, "options": {"expires": 5}},
     "rollouts.look_for_drift": {"task": "rollouts.tasks.look_for_drift", "schedule": 15.0, "options": {"expires": 15}},
 }
@@ -39,6 +40,12 @@ def keep_partitions() -> None:
 def look_for_drift() -> None:
     """Hold what telemetry and instances tell against the pointers, each deployment once a minute."""
     drift.sweep()
+
+
+@shared_task
+def watch_stops() -> None:
+    """See whether anything acts although it was stopped."""
+    stop_watch.watch()
 
 
 @shared_task

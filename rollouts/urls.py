@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from rollouts.telemetry import door
-from rollouts.views import bundles, evals, fleet, practice
+from rollouts.views import bundles, evals, fleet, practice, switches
 
 app_name = "rollouts"
 urlpatterns: list[URLPattern] = [
@@ -29,6 +29,11 @@ urlpatterns: list[URLPattern] = [
     path("bundles/<str:key>/evals/", evals.evals, name="evals"),
     path("bundles/<str:key>/evals/<str:name>/<str:case>/", evals.case, name="case"),
     path("bundles/<str:key>/evals/<str:name>/<str:case>/remove/", evals.remove_case, name="remove_case"),
+    path("bundles/<str:key>/stops/", switches.switches, name="switches"),
+    path("bundles/<str:key>/stops/<str:environment>/", switches.describe_switch, name="describe_switch"),
+    path("bundles/<str:key>/stops/<str:environment>/probe/", switches.probe_switch, name="probe_switch"),
+    path("stops/<int:stop>/reason/", switches.stop_reason, name="stop_reason"),
+    path("stops/<int:stop>/restore/", switches.restore_plan, name="restore_plan"),
     path("bundles/<str:key>/<str:version>/", bundles.version, name="version"),
     path("bundles/<str:key>/<str:version>/run/", evals.request_run, name="request_run"),
     path("bundles/<str:key>/<str:version>/junit/", evals.file_junit, name="file_junit"),

@@ -23,6 +23,9 @@ class Caller:
     def post(self, path: str, body: object = None) -> Any:
         return self.client.post(path, body or {}, content_type="application/json", headers=self.headers)
 
+    def put(self, path: str, body: object, **headers: str) -> Any:
+        return self.client.put(path, body, content_type="application/json", headers=self.headers | headers)
+
     def delete(self, path: str) -> Any:
         return self.client.delete(path, headers=self.headers)
 

@@ -13,10 +13,16 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tests import databases
 from tests.clock import MovableClock
 from tests.processes import Workbench, installed
+
+# A machine that others use too is slow now and then; that says nothing about the property.
+hypothesis_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("shared")
 
 CLUSTER = pytest.StashKey[databases.Cluster]()
 

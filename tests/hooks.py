@@ -55,6 +55,9 @@ def listening(**answers: Any) -> Iterator[Hook]:
     over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             hook.got.append(({name.lower(): value for name, value in self.headers.items()}, body))

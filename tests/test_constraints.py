@@ -38,6 +38,8 @@ from rollouts.models import (
     PromptRules,
     PushWarning,
     RegressionCase,
+    Stop,
+    StopFetch,
 )
 from rollouts.operations import gates
 from rollouts.operations.promote import promote
@@ -86,6 +88,7 @@ def everything() -> None:
     duty.assign(room, actor=person(), user=jo, duty="scribe")
     send(integration()[0], notification(alert(severity="?")))
     Instance.objects.create(deployment=deployed, name="one", fetched_at=clock.now(), last_seen_at=clock.now())
+    StopFetch.objects.create(stop=Stop.objects.latest("pk"), name="one", fetched_at=clock.now())
     PracticeRun.objects.create(started_at=clock.now(), active_until=clock.now())
     Tick.objects.create(at=clock.now())
     leave_what_checks_found(deployed)
@@ -225,6 +228,28 @@ def test_an_eternal_row_neither_changes_nor_goes() -> None:
                 assert count, f"{table} has no row that could be attacked"
             with (
                 pytest.raises(DatabaseError, match=r"append-only|Cannot (update|delete|update or delete) rows"),
+                transaction.atomic(),
+                connection.cursor() as cursor,
+            ):
+                cursor.execute(verb.format(table))
+
+
+def never_deleted() -> list[str]:
+    """Tables whose rows may change and never go."""
+    return [
+        model._meta.db_table
+        for model in our_models()
+        if "never_deleted" in {trigger.name for trigger in getattr(model._meta, "triggers", [])}
+    ]
+
+
+@pytest.mark.usefixtures("everything")
+def test_a_kill_switch_and_its_stops_never_go() -> None:
+    assert set(never_deleted()) == {"rollouts_killswitch", "rollouts_stop"}
+    for table in never_deleted():
+        for verb in ("DELETE FROM {}", "TRUNCATE {} CASCADE"):
+            with (
+                pytest.raises(DatabaseError, match="never deleted"),
                 transaction.atomic(),
                 connection.cursor() as cursor,
             ):

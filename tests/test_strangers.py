@@ -77,7 +77,10 @@ def test_a_token_that_may_only_read_changes_nothing(client: Client) -> None:
     for name, path, permission in guarded():
         if permission == Permission.VIEW:
             continue
-        answer = client.post(path, headers={"Authorization": f"Bearer {secret}"})
+        bearer = {"Authorization": f"Bearer {secret}"}
+        answer = client.post(path, headers=bearer)
+        if answer.status_code == 405:  # what is written as a whole is put
+            answer = client.put(path, headers=bearer)
         assert answer.status_code == 403, f"{path} ({name}) answered a reading token {answer.status_code}"
 
 

@@ -6,7 +6,7 @@ from accounts.models.due import DueQuerySet, DueRow
 from accounts.models.idempotency import IdempotencyKey
 from accounts.models.team import Membership, Team
 from accounts.models.token import ApiToken, PersonSession, ResolverKey, Scope, SignInLink
-from accounts.models.triggers import append_only
+from accounts.models.triggers import append_only, never_deleted
 from accounts.models.user import SiteRole, User
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "User",
     "acted_by",
     "append_only",
+    "never_deleted",
 ]

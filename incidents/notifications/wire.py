@@ -1,4 +1,4 @@
-"""One POST to an address that a person entered: to a checked machine, within seconds, without following anybody.
+"""One request to an address that a person entered: to a checked machine, within seconds, without following anybody.
 
 The name is resolved once, every address checked, and the connection made to the checked address itself; a name that
 says something else a moment later changes nothing. TLS still asks for the name's certificate.
@@ -58,12 +58,28 @@ def post(
     tls: ssl.SSLContext | None = None,
 ) -> Reply:
     """Send ``content``; TransportError when there is no answer, or it may not be sent there at all."""
+    return _ask("POST", address, content, headers, resolve, tls)
+
+
+def get(address: str, *, resolve: guard.Resolve | None = None, tls: ssl.SSLContext | None = None) -> Reply:
+    """Ask for a page; TransportError when there is no answer, or this may not be asked at all."""
+    return _ask("GET", address, b"", {"User-Agent": "Lastgood/1", "Accept": "*/*"}, resolve, tls)
+
+
+def _ask(
+    method: str,
+    address: str,
+    content: bytes,
+    headers: Mapping[str, str],
+    resolve: guard.Resolve | None,
+    tls: ssl.SSLContext | None,
+) -> Reply:
     deadline = time.monotonic() + TOTAL_SECONDS
     try:
         url = target(address)
         network = Checked(deadline, resolve)
         with httpcore.ConnectionPool(ssl_context=tls or default_tls(), network_backend=network) as pool:
-            return _exchange(pool, url, content, headers, deadline)
+            return _exchange(pool, method, url, content, headers, deadline)
     except guard.Refused as refusal:
         raise TransportError(str(refusal)) from None
     except httpcore.ConnectTimeout:
@@ -75,12 +91,18 @@ def post(
 
 
 def _exchange(
-    pool: httpcore.ConnectionPool, url: httpx.URL, content: bytes, headers: Mapping[str, str], deadline: float
+    pool: httpcore.ConnectionPool,
+    method: str,
+    url: httpx.URL,
+    content: bytes,
+    headers: Mapping[str, str],
+    deadline: float,
 ) -> Reply:
     sent = [(b"Host", url.netloc), *((name.encode(), value.encode()) for name, value in headers.items())]
     limits = {"connect": CONNECT_SECONDS, "read": TOTAL_SECONDS, "write": TOTAL_SECONDS, "pool": TOTAL_SECONDS}
     asked = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    with pool.stream("POST", asked, headers=sent, content=content, extensions={"timeout": limits}) as response:
+    body = content or None
+    with pool.stream(method, asked, headers=sent, content=body, extensions={"timeout": limits}) as response:
         got = bytearray()
         for chunk in response.iter_stream():
             got += chunk[: ANSWER_BYTES - len(got)]

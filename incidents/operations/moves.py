@@ -19,7 +19,7 @@ from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.locks import patient
 from incidents.models import Incident, MachineMove, TimelineEntry
-from incidents.operations import notices, owed, proofs, rooms, timeline
+from incidents.operations import notices, owed, proofs, rooms, stop_record, timeline
 from incidents.operations.postmortems import questions
 from rollouts.models import Activation, RegressionCase, Rollback, RollbackLeg, Stop
 
@@ -87,6 +87,7 @@ def unrecorded(at: datetime) -> Iterator[tuple[str, int]]:
         ("promotion", Activation.objects.filter(at__gte=since, kind=Activation.Kind.PROMOTION)),
         ("leg", RollbackLeg.objects.filter(closed_at__gte=since, closed_by__isnull=False)),
         ("release", Stop.objects.filter(released_at__gte=since)),
+        *stop_record.sources(since),
         ("case", RegressionCase.objects.filter(created_at__gte=since).exclude(incident_ref="")),
         ("eval_run", proofs.finished_runs().filter(created_at__gte=since).exclude(incident_ref="")),
     )
@@ -176,6 +177,7 @@ def _stop(pk: int) -> Incident | None:
         ],
         at=clock.now(),
     )
+    stop_record.owe_comparison(room, stop, at=at)
     return rooms.belongs(move, room)
 
 
@@ -282,6 +284,9 @@ RECORDERS: dict[str, Callable[[int], Incident | None]] = {
     "roll_forward": _roll_forward,
     "promotion": _promotion,
     "leg": _leg,
+    "stop_reason": lambda pk: stop_record.reasoned(pk, _stop),
+    "restore_plan": lambda pk: stop_record.planned(pk, _stop),
+    "stop_ignored": lambda pk: stop_record.ignored(pk, _stop),
     "case": proofs.record_case,
     "eval_run": proofs.record_run,
 }

@@ -8,9 +8,9 @@ from accounts.actors import Actor
 from incidents.models import Incident, Owed
 
 
-def settle(incident: Incident, kind: str, *, actor: Actor, answer: str, at: datetime) -> bool:
-    """Mark every open debt of ``kind`` of a locked ``incident`` as given; whether there was one."""
-    debts = incident.owed.filter(kind=kind, given_at=None)
+def settle(incident: Incident, kind: str, *, actor: Actor, answer: str, at: datetime, about: str | None = None) -> bool:
+    """Mark every open debt of ``kind`` (``about`` something, when said) of a locked ``incident`` as given; if any."""
+    debts = incident.owed.filter(kind=kind, given_at=None, **({} if about is None else {"about": about}))
     return bool(debts.update(given_at=at, given_by=actor.user, answer=answer))
 
 

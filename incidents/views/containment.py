@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 
 from accounts.words import ago, duration, milliseconds
 from incidents.models import Branch, Incident, MachineMove, TimelineEntry
+from incidents.views.stops import standing, stop_rows
 from incidents.views.visit import Visit
 from rollouts import stack
-from rollouts.models import BundleVersion, Deployment, Instance, Propagation, Rollback, RollbackLeg, Stop
+from rollouts.models import BundleVersion, Deployment, Instance, Propagation, Rollback, RollbackLeg
 
 #: An instance that has not asked for so long is silent, and nobody waits for it.
 ALIVE = timedelta(minutes=5)
@@ -228,16 +229,14 @@ def stops(visit: Visit) -> dict[str, Any]:
     deployment = visit.incident.deployment
     if deployment is None:
         return {"stops": [], "scopes": [], "whole": False, "fallback": ""}
-    known = list(
-        Stop.objects.filter(kill_switch__deployment=deployment)
-        .select_related("kill_switch")
-        .order_by(F("released_at").asc(nulls_first=True), "-pk")[:20]
-    )
-    engaged = [stop for stop in known if stop.released_at is None]
-    taken = {stop.kill_switch.scope for stop in engaged}
-    scopes = [(value, word) for value, word in scopes_of(visit, deployment) if value not in taken]
-    fallback = next((stop.kill_switch.fallback for stop in known if stop.kill_switch.fallback), "a human")
-    return {"stops": engaged, "scopes": scopes, "whole": "whole" not in taken, "fallback": fallback}
+    rows = stop_rows(visit)
+    engaged = [row.engaged for row in rows if row.engaged]
+    taken = {row.scope for row in rows if row.engaged}
+    known = dict(scopes_of(visit, deployment))
+    known |= {row.scope: row.scope.replace(":", " ").capitalize() for row in rows if row.scope not in {*known, "whole"}}
+    scopes = [(value, word) for value, word in known.items() if value not in taken]
+    fallback = next((row.fallback for row in rows if row.fallback), "a human")
+    return {"stops": engaged, "scopes": scopes, "whole": "whole" not in taken, "fallback": fallback} | standing(visit)
 
 
 def scopes_of(visit: Visit, deployment: Deployment) -> list[tuple[str, str]]:

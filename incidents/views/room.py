@@ -22,7 +22,7 @@ from accounts.http import Rights, show, told, wants_region
 from accounts.middleware import ActorRequest, forbidden
 from incidents.access import get_room
 from incidents.models import Incident, Status, Step
-from incidents.views import containment, evidence, frame_of_room, panels, record, resolution
+from incidents.views import containment, evidence, frame_of_room, panels, record, resolution, stop_proof, stops
 from incidents.views.postmortems import reading
 from incidents.views.visit import Visit, panel_url
 
@@ -43,11 +43,12 @@ NEXT = Region("incidents/steps/next.html", (panels.order,))
 EXITS = Region("incidents/steps/exits.html", (panels.exits,))
 ALERTS = Region("incidents/steps/alerts.html", (panels.alerts,))
 EVIDENCE = Region("incidents/steps/evidence.html", (evidence.evidence,))
-ACT = Region("incidents/steps/act.html", (containment.plan, containment.outcome))
+ACT = Region("incidents/steps/act.html", (containment.plan, containment.outcome, stops.standing))
 HARM = Region("incidents/steps/harm.html", (evidence.harm,))
 LEGS = Region("incidents/steps/legs.html", (containment.outcome,))
 RECORD = Region("incidents/postmortem/record.html", (reading.record,))
 STOP = Region("incidents/steps/stop.html", (containment.plan, containment.outcome, containment.stops))
+STOPPED = Region("incidents/steps/stopped.html", (stop_proof.proof,))
 
 CAUSES = Region("incidents/steps/causes.html", (resolution.causes,))
 CASES = Region("incidents/steps/cases.html", (resolution.cases,))
@@ -68,6 +69,7 @@ REGIONS: dict[str, Region] = {
     "harm": HARM,
     "legs": LEGS,
     "stop": STOP,
+    "stopped": STOPPED,
     "pm-record": RECORD,
     "causes": CAUSES,
     "cases": CASES,
@@ -88,7 +90,10 @@ def whole(template: str, *parts: Region, also: tuple[Read, ...] = ()) -> Region:
 PANELS: dict[str, Region] = {
     Step.DETECT: whole("incidents/steps/detect.html", NEXT, EXITS, ALERTS, also=(panels.detect,)),
     Step.TRIAGE: whole(
-        "incidents/steps/triage.html", NEXT, EXITS, also=(panels.triage, containment.plan, containment.outcome)
+        "incidents/steps/triage.html",
+        NEXT,
+        EXITS,
+        also=(panels.triage, containment.plan, containment.outcome, stops.standing),
     ),
     Step.CONTAIN: whole("incidents/steps/contain.html", EXITS, ACT, LEGS, STOP, also=(panels.held,)),
     Step.RESOLVE: whole("incidents/steps/resolve.html", EXITS, CAUSES, CASES, also=(resolution.resolve,)),
@@ -98,7 +103,7 @@ PANELS: dict[str, Region] = {
 #: What a panel fetches once it stands, since telemetry or many rows are asked for it.
 LATER: dict[str, tuple[Region, ...]] = {
     Step.TRIAGE: (EVIDENCE,),
-    Step.CONTAIN: (HARM,),
+    Step.CONTAIN: (HARM, STOPPED),
     Step.RESOLVE: (FAILING, RUNS, PIPELINE),
 }
 

@@ -7,6 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -44,7 +45,24 @@ def stop(client: Client, asked: Namespace) -> None:
     status, told = client.post("deployments", choice.key, asked.env, "stop", body=body)
     state = "Stopped" if status == 201 else "Already stopped:"
     lines = [f"{state} {choice.key}/{asked.env} ({asked.scope}) at {clock_time(told['engaged_at'])}."]
+    lines += _proven(told)
     say(asked, told, *lines, *_others(choice, "stop", asked.env))
+
+
+def _proven(told: dict[str, Any]) -> list[str]:
+    """What customers get now, and how long this stop took when it was last measured."""
+    switch = told.get("switch") or {}
+    lines = [f"Customers get: {told['fallback'] or 'not said'}."]
+    lines += [f"  {finding}" for finding in switch.get("off_state_findings", [])]
+    seconds = switch.get("measured_seconds")
+    if seconds is None:
+        return [*lines, "Never measured: nobody knows how long this stop takes. Watch who acts on."]
+    floor = ", ".join(switch["damage_floor_words"])
+    return [
+        *lines,
+        f"Last measured {seconds:.0f} s, {clock_time(switch['measured_at'])}." + (f" Costs {floor}." if floor else ""),
+        f"  {switch['sentence']}",
+    ]
 
 
 def release(client: Client, asked: Namespace) -> None:

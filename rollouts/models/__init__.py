@@ -7,7 +7,7 @@ from rollouts.models.drift import Drift, DriftWatch
 from rollouts.models.evaluation import EvalResult, EvalRun, EvalSet, EvalSetVersion, RegressionCase
 from rollouts.models.instance import Instance
 from rollouts.models.invocation import AgentRun, Invocation
-from rollouts.models.kill_switch import KillSwitch, Stop
+from rollouts.models.kill_switch import Containment, KillSwitch, Stop, StopFetch
 from rollouts.models.practice import PracticeRun
 from rollouts.models.push_check import PromptRules, PushWarning
 from rollouts.models.rollback import Propagation, Rollback, RollbackLeg
@@ -18,6 +18,7 @@ __all__ = [
     "AgentRun",
     "Bundle",
     "BundleVersion",
+    "Containment",
     "Deployment",
     "Drift",
     "DriftWatch",
@@ -38,5 +39,6 @@ __all__ = [
     "Rollback",
     "RollbackLeg",
     "Stop",
+    "StopFetch",
     "Waiver",
 ]

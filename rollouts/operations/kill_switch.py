@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 
 from accounts import clock
@@ -19,6 +19,8 @@ from rollouts.operations import epoch
 from rollouts.operations.activation import HELD
 
 WHOLE = "whole"
+#: How far ahead of ours the clock of whoever decided may go.
+CLOCKS_DIFFER = timedelta(minutes=1)
 _SCOPE = re.compile(r"whole|writes|(region|tool|cohort):[^\s\x00-\x1f]{1,100}")
 
 
@@ -48,16 +50,21 @@ def engage(
     fallback: str = "",
     pressed_in: str = "",
     at: datetime | None = None,
+    decided_at: datetime | None = None,
 ) -> tuple[Stop, bool]:
     """:func:`stop`, and whether this press engaged it.
 
-    ``fallback`` is what customers get instead, such as "To a human"; without one the switch keeps the last it had.
+    ``decided_at`` is when somebody decided to stop, if that was before this call: what acted since counts as done
+    between the decision and the stop. ``fallback`` is what customers get instead, such as "To a human"; without one
+    the switch keeps the last it had.
     ``committed_ms`` runs on a monotonic clock from the call to the Stop row, the last write before the commit.
     """
     require(actor, Permission.CONTAIN, deployment)
     began, at = perf_counter(), at or clock.now()
-    if not _SCOPE.fullmatch(scope):
-        raise OperationRefused("A scope is whole, writes, region:<name>, tool:<name> or cohort:<name>.", status=422)
+    check_scope(scope)
+    decided_at = decided_at or at
+    if decided_at > at + CLOCKS_DIFFER:
+        raise OperationRefused("A stop is decided before it is pressed: decided_at lies in the future.", status=422)
     # The pointer row orders presses, so that the switch is made once and engaged once.
     deployment = (
         Deployment.objects.select_for_update(no_key=True, of=("self",)).select_related("bundle").get(pk=deployment.pk)
@@ -76,7 +83,7 @@ def engage(
         reason=reason,
         fallback=switch.fallback,
         pressed_in=pressed_in,
-        decided_at=at,
+        decided_at=min(decided_at, at),
         engaged_at=at,
         committed_ms=(perf_counter() - began) * 1000,
         epoch=number,
@@ -86,9 +93,18 @@ def engage(
     return engaged, True
 
 
+def check_scope(scope: str) -> None:
+    """Refuse what names no scope."""
+    if not _SCOPE.fullmatch(scope):
+        raise OperationRefused("A scope is whole, writes, region:<name>, tool:<name> or cohort:<name>.", status=422)
+
+
 @patient(HELD)
 def release(stop: Stop, *, actor: Actor, reason: str = "", at: datetime | None = None) -> Stop:
-    """Let go what was stopped; only a person may."""
+    """Let go what was stopped; only a person may, and where a restore plan has criteria, one who says how they are met.
+
+    Nothing else ends a stop: no time, no ramp that went well, no flag that was cleaned up (R082, R092).
+    """
     deployment = stop.kill_switch.deployment
     require(actor, Permission.RELEASE, deployment)
     Deployment.objects.select_for_update(no_key=True).get(pk=deployment.pk)
@@ -100,6 +116,11 @@ def release(stop: Stop, *, actor: Actor, reason: str = "", at: datetime | None =
     if stop.released_at is not None:
         raise OperationRefused(
             f"{stop.released_by} has released this stop already, at {stop.released_at:%H:%M:%S} UTC."
+        )
+    if stop.restore_criteria and not reason.strip():
+        raise OperationRefused(
+            f"Look at the criteria of its restore plan, and say what shows that they are met: {stop.restore_criteria}",
+            status=422,
         )
     stop.released_at, stop.released_by, stop.release_reason = at or clock.now(), actor.person, reason
     stop.save(update_fields=["released_at", "released_by", "release_reason"])

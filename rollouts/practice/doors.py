@@ -35,6 +35,7 @@ class Pace:
     bad_for: float = 25.0  # below the threshold that long, then the alert fires
     good_for: float = 3.0
     poll: float = 2.0  # each instance asks for its bundle
+    slow_poll: float = 86.0  # where a scenario is slow, each that runs the release
     heartbeat: float = 2.0
     repeat: float = 30.0  # a firing alert is sent again
     customers: float = 24.0  # per second, over the whole fleet
@@ -92,6 +93,10 @@ class Doors:
     async def case(self, key: str, case: Mapping[str, Any]) -> None:
         """The same case again is the case it was."""
         await self._ask("POST", f"/api/v1/bundles/{key}/cases", json=dict(case))
+
+    async def switch(self, key: str, scope: str, told: Mapping[str, Any]) -> None:
+        """Described again in the same words it is what it was."""
+        await self._ask("PUT", f"/api/v1/deployments/{key}/{ENVIRONMENT}/kill-switches/{scope}", json=dict(told))
 
     async def promote(self, key: str, number: int) -> None:
         waiver = {

@@ -38,6 +38,7 @@ class Instance:
     bundle: Bundle | None = None
     etag: str = ""
     spans: spans.Spans = field(default_factory=list)
+    looks_at: float | None = None  # not before then, by the watch; None: at every poll
 
 
 def everybody(scenario: Scenario) -> list[Instance]:
@@ -112,10 +113,22 @@ class Fleet:
     # -- the agents --------------------------------------------------------------------------------------------------
     async def poll(self, instance: Instance) -> None:
         """Ask which bundle to run. While nobody answers, an instance keeps running the last it had."""
-        where = instance.where
+        where, now = instance.where, self.watch.monotonic()
+        if instance.looks_at is not None and now < instance.looks_at:
+            return
         value, instance.etag = await self.doors.resolve(instance.key, where.instance, where.region, instance.etag)
         if value is not None:
             instance.bundle = read(value)
+        instance.looks_at = self.next_look(instance, now)
+
+    def next_look(self, instance: Instance, now: float) -> float | None:
+        """Slow instances look one after the other, each once in ``slow_poll``, from when they run the release."""
+        bundle = instance.bundle
+        if not self.scenario.slow or bundle is None or bundle.label != self.scenario.release:
+            return None
+        if instance.looks_at is not None:
+            return now + self.pace.slow_poll
+        return now + self.pace.slow_poll * (instance.where.place + 1) / len(self.instances)
 
     async def serve(self) -> None:
         """The customers of one tick, each at some instance; refused refunds again once what refused them is gone."""
@@ -221,6 +234,8 @@ class Fleet:
             for key in filter(None, (scenario.others, scenario.key)):
                 for label in scenario.first:
                     await self.ship(key, label)
+            for scope, told in scenario.switches.items():
+                await self.doors.switch(scenario.key, scope, told)
             for case in scenario.known:
                 await self.doors.case(scenario.key, case)
             turns.begun()

@@ -32,7 +32,7 @@ from rollouts.resolver.http import (
 from rollouts.resolver.sightings import Sightings, storable
 from rollouts.resolver.state import SUFFIXES, Caller, Environment, Grant
 
-ENABLED = SUFFIXES.index(".enabled")
+VERSION, ENABLED = SUFFIXES.index(".version"), SUFFIXES.index(".enabled")
 NAME_LENGTH, REGION_LENGTH = 200, 64
 #: How long a caller that was told of a newer epoch is kept until this process has it too.
 CATCH_UP_SECONDS = 0.5
@@ -99,6 +99,9 @@ class Evaluator:
             raise Refused(not_found(key, sentence))
         await answer.send(send)
         if name := context.name:
+            if flag.place != VERSION:
+                whole_flag = flag.place != ENABLED
+                self._sightings.stops.answered(served, name, caller, now, whole_flag=whole_flag)
             if flag.place == ENABLED:  # whether it may run says nothing about which version it has
                 self._sightings.touched(served, name, now)
             else:
@@ -122,6 +125,7 @@ class Evaluator:
             only = text(context.bundle) or text(context.agent)
             region = storable(caller.region, REGION_LENGTH)
             self._sightings.fetched_all(environment, only, name, region, now)
+            self._sightings.stops.answered_all(environment, only, name, caller, now)
         if (not told or told == environment.etag) and etag in validators(scope):
             await Answer(304, b"", ((b"etag", etag), NO_STORE)).send(send)
             return

@@ -1,4 +1,4 @@
-"""Writing down what was fetched: instances, and how long the newest flips took to reach them."""
+"""Writing down what was fetched: instances, and how long the newest flips and the stops took to reach them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 import psycopg
 
 from accounts import clock
+from rollouts.resolver import stop_propagation
 from rollouts.resolver.reading import Connection, connect
-from rollouts.resolver.sightings import Sighting, Sightings
+from rollouts.resolver.sightings import FORGOTTEN_AFTER, Sighting, Sightings
 from rollouts.resolver.state import State
+from rollouts.resolver.stop_sightings import StopSighting
 
-#: NOTIFY channel; the payload is the id of a deployment whose propagation row changed.
+#: NOTIFY channel; the payload is the id of a deployment whose propagation or containment row changed.
 CHANNEL = "lastgood_propagation"
 FLUSH_SECONDS = 1.0
 LONGEST_DELAY = 10.0
@@ -88,6 +90,7 @@ class Scribe:
         self._connection: Connection | None = None
         self._forgot_at: datetime | None = None
         self._measured: frozenset[int] = frozenset()
+        self._measured_stops: tuple[frozenset[int], int] = (frozenset(), -1)
 
     async def run(self) -> None:
         """Until cancelled. What could not be written is kept and tried again, ever more patiently."""
@@ -109,7 +112,9 @@ class Scribe:
         """Write what changed; raises psycopg.Error, OSError or TimeoutError and then has lost nothing."""
         now = clock.now()
         changed, used = self._sightings.take(), self._sightings.uses.take()
+        stopped = self._sightings.stops.take()
         try:
+            await self._write_stops(stopped, now)
             recent = recent_activations(self._state(), now)
             if changed or recent != self._measured:
                 async with asyncio.timeout(WRITE_SECONDS):
@@ -123,7 +128,21 @@ class Scribe:
         except BaseException:
             self._sightings.give_back(changed)
             self._sightings.uses.give_back(used)
+            self._sightings.stops.give_back(stopped)
             raise
+
+    async def _write_stops(self, stopped: list[StopSighting], now: datetime) -> None:
+        """First fetches of stops, before the instances: a first fetch looks up when its instance was seen before.
+
+        Standing stops are measured again every minute, since whoever falls silent is no longer waited for.
+        """
+        watched = (stop_propagation.watched(self._state(), now), now.minute)
+        if stopped or (watched[0] and watched != self._measured_stops):
+            connection = await self._connected()
+            async with asyncio.timeout(WRITE_SECONDS), connection.transaction():
+                for deployment in await stop_propagation.write(connection, stopped, watched[0], now):
+                    await connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(deployment)])
+        self._measured_stops = watched
 
     async def _write(self, changed: list[Sighting], recent: frozenset[int], now: datetime) -> None:
         connection = await self._connected()
@@ -139,6 +158,7 @@ class Scribe:
 
     async def _forget(self, now: datetime) -> None:
         self._sightings.forget(now)
+        self._sightings.stops.forget(now - FORGOTTEN_AFTER, stop_propagation.standing(self._state()))
         await (await self._connected()).execute(PRUNE, [now - KEPT])
         self._forgot_at = now
 

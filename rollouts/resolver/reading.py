@@ -36,7 +36,7 @@ LEFT JOIN LATERAL (
 ) a ON true
 """
 STOPS = """
-SELECT k.deployment_id, k.scope, coalesce(nullif(s.fallback, ''), k.fallback), s.engaged_at
+SELECT k.deployment_id, k.scope, coalesce(nullif(s.fallback, ''), k.fallback), s.engaged_at, s.id
 FROM rollouts_stop s JOIN rollouts_killswitch k ON k.id = s.kill_switch_id
 WHERE s.released_at IS NULL
 """
@@ -96,8 +96,8 @@ class Reader:
             await self._read_versions(connection, bundles, deployments)
         bundle_keys = {bundle_id: key for bundle_id, key, _ in bundles}
         stops_of: dict[int, list[Stop]] = {}
-        for deployment_id, scope, fallback, engaged_at in stops:
-            stops_of.setdefault(deployment_id, []).append(Stop(scope, fallback, engaged_at))
+        for deployment_id, *stop in stops:
+            stops_of.setdefault(deployment_id, []).append(Stop(*stop))
         versions: dict[str, dict[int, Version]] = {key: {} for key in bundle_keys.values()}
         for (bundle_id, number), version in self._versions.items():
             versions[bundle_keys[bundle_id]][number] = version

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from rollouts.resolver.state import Environment, Served
+from rollouts.resolver.stop_sightings import StopSightings
 
 #: Instances remembered at a time. Beyond it new ones are answered but not counted.
 LIMIT = 20_000
@@ -68,6 +69,7 @@ class Sightings:
         self.limit = limit
         self.uncounted = 0
         self.uses = Uses()
+        self.stops = StopSightings(limit)
         self._known: dict[tuple[int, str], Sighting] = {}
         self._dirty: dict[tuple[int, str], Sighting] = {}
 

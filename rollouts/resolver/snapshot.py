@@ -24,11 +24,12 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One engaged kill switch."""
+    """One engaged kill switch; ``id`` is the engagement's."""
 
     scope: str
     fallback: str
     engaged_at: datetime
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Served:
     everybody: Answers
     regions: Mapping[str, Answers]
     cohorts: Mapping[str, Answers]
+    stops: tuple[Stop, ...] = ()
 
     @property
     def mark(self) -> int:
@@ -80,6 +81,7 @@ class Environment:
     bulk: bytes
     by_caller: bool
     event: bytes
+    stopped: tuple[Served, ...] = ()
 
     def bulk_for(self, caller: Caller) -> bytes:
         """Every answer for ``caller`` as the items of a JSON list."""
@@ -171,6 +173,7 @@ def build_environment(
         bulk=bulk,
         by_caller=bool(narrow),
         event=b"event: message\nid: " + etag.encode() + b"\ndata: " + told + b"\n\n",
+        stopped=tuple(served for served in bundles.values() if served.stops),
     )
 
 
@@ -195,6 +198,7 @@ def serve(deployment: Deployment, epoch: int) -> Served:
         else on_answers(deployment, epoch, tools, writes_stopped),
         regions={} if whole else {split_scope(scope)[1]: found for scope, found in off.items() if scope[0] == "r"},
         cohorts={} if whole else {split_scope(scope)[1]: found for scope, found in off.items() if scope[0] == "c"},
+        stops=deployment.stops,
     )
 
 

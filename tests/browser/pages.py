@@ -30,6 +30,7 @@ PAGES = [
     "/i/{fresh}/postmortem/",
     "/bundles/",
     "/bundles/refunds/",
+    "/bundles/refunds/stops/",
     "/bundles/refunds/2.0.0/",
     "/bundles/refunds/evals/",
     "/bundles/refunds/evals/golden/polite/",

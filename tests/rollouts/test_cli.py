@@ -138,7 +138,11 @@ def test_a_token_that_may_only_contain_is_enough(live_server: LiveServer, tmp_pa
 @pytest.mark.django_db(transaction=True)
 def test_stop_status_and_release(shell: Shell) -> None:
     running("1.0.0", "2.0.0")
-    assert "Stopped customer-service/prod (writes)" in shell("stop", "customer-service", "--scope", "writes").stdout
+    said = shell("stop", "customer-service", "--scope", "writes", "--fallback", "Please wait").stdout
+    assert "Stopped customer-service/prod (writes)" in said
+    assert "Customers get: Please wait." in said
+    assert "Customers would wait for an answer that never comes." in said
+    assert "Never measured" in said
     said = shell("status", "customer-service").stdout
     assert "2.0.0 is active, one press goes back to 1.0.0." in said
     assert "stopped: writes since" in said

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from rollouts.practice.scenarios import canary, gate, provider, refund_limit, region, schema_contract
+from rollouts.practice.scenarios import canary, gate, provider, refund_limit, region, schema_contract, slow_kill_switch
 from rollouts.practice.scenarios.base import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
@@ -18,6 +18,7 @@ SCENARIOS: dict[str, Scenario] = {
         region.SCENARIO,
         provider.SCENARIO,
         gate.SCENARIO,
+        slow_kill_switch.SCENARIO,
     )
 }
 FIRST = refund_limit.SCENARIO

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rollouts.practice.resolved import Bundle
@@ -34,6 +34,9 @@ class Scenario:
 
     Refused customers are tried again where ``retries``, by instances that are ``able``. ``fixes`` are candidates that
     are pushed when somebody asks, with ``cases``; ``known`` are the cases that the set holds from the beginning.
+
+    Where ``slow``, an instance that runs the release looks for something newer only now and then. ``switches`` are
+    described as the API takes them, by scope.
     """
 
     name: str
@@ -60,6 +63,8 @@ class Scenario:
     fixes: tuple[str, ...] = ()
     cases: tuple[Mapping[str, Any], ...] = ()
     known: tuple[Mapping[str, Any], ...] = ()
+    slow: bool = False
+    switches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def agent(self) -> str:

@@ -25,8 +25,9 @@ from rollouts.operations import practice
 from rollouts.practice.doors import Doors, Pace, Refused
 from rollouts.practice.fleet import TICK, Fleet, Unwanted
 from rollouts.practice.scenarios import SCENARIOS
-from rollouts.resolver import state
+from rollouts.resolver import propagation, state, stop_propagation
 from rollouts.resolver.reading import Reader
+from rollouts.resolver.sightings import Sightings
 from tests.clock import MovableClock
 from tests.factories.accounts import SHELL, person, token
 from tests.factories.rollouts import deployment
@@ -70,7 +71,7 @@ class Borrowed:
             return Rows([])
         with connection.cursor() as cursor:
             cursor.execute(text, parameters)
-            return Rows(cursor.fetchall())
+            return Rows(cursor.fetchall() if cursor.description else [])
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -90,6 +91,7 @@ class InProcess:
         self.fingerprint: Any = None
         self.state: state.State | None = None
         self.said: list[str] = []
+        self.sightings = Sightings()
 
     async def report(self, run: int | None, report: Mapping[str, Any]) -> dict[str, Any]:
         return self.ask("POST", "/api/v1/practice/report", {"run": run, "report": dict(report)})
@@ -103,6 +105,9 @@ class InProcess:
     async def case(self, key: str, case: Mapping[str, Any]) -> None:
         self.ask("POST", f"/api/v1/bundles/{key}/cases", dict(case))
 
+    async def switch(self, key: str, scope: str, told: Mapping[str, Any]) -> None:
+        self.ask("PUT", f"/api/v1/deployments/{key}/prod/kill-switches/{scope}", dict(told))
+
     async def promote(self, key: str, number: int) -> None:
         waiver = {"reason": "practice", "expires_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
         self.ask("POST", f"/api/v1/deployments/{key}/prod/promote", {"number": number, "waiver": waiver})
@@ -110,6 +115,9 @@ class InProcess:
     async def resolve(self, key: str, instance: str, region: str, etag: str) -> tuple[dict[str, Any] | None, str]:
         assert self.state is not None
         served = self.state.environments["prod"].bundles.get(key)
+        if served is not None:
+            self.sightings.fetched(served, instance, region, datetime.now(UTC))
+            self.sightings.stops.answered(served, instance, state.Caller(region), datetime.now(UTC))
         answer = served.answers(state.Caller(region))[0] if served else None
         return (json.loads(answer.body)["value"], "") if answer else (None, "")
 
@@ -126,6 +134,14 @@ class InProcess:
         if done(self.reader.fingerprint(borrowed)) != self.fingerprint:
             self.fingerprint, snapshot = done(self.reader.snapshot(borrowed))
             self.state = state.build(snapshot, secret="practice", now=datetime.now(UTC))
+
+    def write_down(self) -> None:
+        """What was fetched, and how far the stops have got, as the resolver's scribe does every second."""
+        borrowed: Any = Borrowed()
+        seen, stopped, now = self.sightings.take(), self.sightings.stops.take(), datetime.now(UTC)
+        done(stop_propagation.write(borrowed, stopped, stop_propagation.watched(self.state, now), now))
+        if seen:
+            done(borrowed.execute(propagation.UPSERT, propagation.columns(seen)))
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         answer = self.client.generic(

@@ -42,6 +42,7 @@ from incidents.operations import acknowledge, contain, duty, moves, note
 from rollouts.models import (
     Agent,
     BundleVersion,
+    Containment,
     Deployment,
     Drift,
     DriftWatch,
@@ -55,6 +56,7 @@ from rollouts.models import (
     Propagation,
     PushWarning,
     RegressionCase,
+    StopFetch,
 )
 from rollouts.operations import kill_switch, practice
 from rollouts.operations.promote import promote
@@ -179,7 +181,9 @@ def world(key: str) -> Incident:
     duty.assign(room, actor=responder, user=responder.user, duty="scribe")
     note.add(room, actor=responder, text="seen")
     contain.roll_back(room, actor=responder)
-    kill_switch.stop(live, actor=responder, scope="writes")
+    stopped = kill_switch.stop(live, actor=responder, scope="writes")
+    StopFetch.objects.create(stop=stopped, name="eu-1", fetched_at=clock.now())
+    Containment.objects.create(stop=stopped, measured_at=clock.now())
     moves.sweep()
     Owed.objects.get_or_create(incident=room, kind="reason", about="x", defaults={"text": "x", "since": clock.now()})
     Instance.objects.create(deployment=live, name="eu-1", fetched_at=clock.now(), last_seen_at=clock.now())
