@@ -44,10 +44,10 @@ def plan(request: ActorRequest, ref: str) -> HttpResponse:
 def _asked(visit: Visit) -> Stop:
     """The stop of this incident's agent that the form names."""
     number = whole_number(visit.request.POST.get("stop", ""))
-    found = Stop.objects.select_related("kill_switch__deployment__bundle").filter(
-        pk=number, kill_switch__deployment=visit.incident.deployment
-    )
-    stop = found.first() if number is not None else None
+    if number is None:
+        raise Http404
+    own = Stop.objects.filter(kill_switch__deployment=visit.incident.deployment)
+    stop = own.select_related("kill_switch__deployment__bundle").filter(pk=number).first()
     if stop is None:
         raise Http404
     return stop
