@@ -26,6 +26,7 @@ PAGES = [
     "/bundles/refunds/",
     "/bundles/refunds/2.0.0/",
     "/bundles/refunds/evals/",
+    "/bundles/refunds/stops/",
     "/bundles/refunds/diff/1.0.0..2.0.0/",
     "/fleet/",
     "/oncall/",
