@@ -79,7 +79,8 @@ def register() -> None:
             "url:rollouts:restore_plan": Permission.CONTAIN,
             "url:api:list_kill_switches": Permission.VIEW,
             "url:api:kill_switch": Permission.VIEW,
-            "url:api:kill_switch PUT": Permission.PUSH,
+            "url:api:kill_switch PUT": Permission.PUSH,  # the same path
+            "url:api:kill_switch POST": Permission.PUSH,  # nobody answers it; whoever only reads is refused first
             "url:api:kill_switch DELETE": Permission.PUSH,
             "url:api:describe_kill_switch": Permission.PUSH,
             "url:api:delete_kill_switch": Permission.PUSH,

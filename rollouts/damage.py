@@ -76,6 +76,13 @@ class Judged:
         }[self.verdict]
 
 
+def latency(seconds: float) -> str:
+    """``41 s`` · ``85 s`` · ``43 min``: to the second for as long as seconds are what is at stake."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else duration(seconds)
+
+
 def floors(rates: Mapping[str, float | None], seconds: float | None) -> tuple[Floor, ...]:
     """Rate × latency for each rate that is known and above zero; nothing while the latency is unknown."""
     if seconds is None:
@@ -91,7 +98,7 @@ def judge(seconds: float | None, *, blast_seconds: float | None, budget_seconds:
         )
     blast = SCREENSHOT_SECONDS if blast_seconds is None else blast_seconds
     clock = "the ten minutes until a screenshot is public" if blast_seconds is None else "its blast time"
-    took = duration(seconds)
+    took = latency(seconds)
     if seconds > blast:
         told = (
             f"Stopping takes {took}; {clock} is over after {duration(blast)}. The harm is done before the stop holds."
@@ -100,7 +107,7 @@ def judge(seconds: float | None, *, blast_seconds: float | None, budget_seconds:
     if budget_seconds is not None and seconds > budget_seconds:
         told = f"Stopping takes {took}, more than the {duration(budget_seconds)} it may take."
         return Judged(Verdict.LATE, told, compare(seconds))
-    left = duration(blast - seconds)
+    left = latency(blast - seconds)
     return Judged(Verdict.IN_TIME, f"Stopping takes {took}; that leaves {left} of {clock}.", compare(seconds))
 
 

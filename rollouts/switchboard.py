@@ -51,6 +51,17 @@ class Row:
         return self.measured.stop.engaged_at if self.measured else None
 
     @property
+    def took(self) -> str:
+        """The last measured latency in words; empty while there is none."""
+        return damage.latency(self.seconds) if self.seconds is not None else ""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether something acts although this was stopped more than a minute ago."""
+        held = containment_of(self.engaged) if self.engaged else None
+        return held is not None and held.goes_on(self.at)
+
+    @property
     def judged(self) -> Judged:
         switch = self.switch
         return damage.judge(

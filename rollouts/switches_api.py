@@ -74,7 +74,8 @@ def describe_kill_switch(
 def delete_kill_switch(request: HttpRequest, key: str, environment: str, scope: str) -> Answer:
     """Always refused with 409, and why: a kill switch outlives the flag that launched its agent."""
     actor = actor_of(request)
-    switches.delete(access.get_switch(actor, key, environment, scope), actor=actor)
+    row = access.get_switch_row(actor, key, environment, scope)
+    switches.delete(row.deployment, row.scope, actor=actor)
 
 
 @router.post(f"{PATH}/{{scope}}/probe", response=Answer, url_name="probe_off_state")

@@ -29,15 +29,12 @@ class Proof:
     judged: Judged | None
     floors: tuple[Floor, ...]
     done: Effects | None
+    goes_on: bool
     wrong_percent: float | None = None
 
     @property
     def right_percent(self) -> float | None:
         return None if self.wrong_percent is None else round(100 - self.wrong_percent, 1)
-
-    @property
-    def goes_on(self) -> bool:
-        return bool(self.measured and self.measured.late_acts)
 
 
 def proof(visit: Visit) -> dict[str, Any]:
@@ -60,6 +57,7 @@ def proof(visit: Visit) -> dict[str, Any]:
                 damage.judge(seconds, **limits) if seconds is not None else None,
                 damage.floors(switch.rates, seconds),
                 after_stop.effects(stop, ended(stop, measured)),
+                row.goes_on,
                 wrong_share(stop) if stop.owes_comparison else None,
             )
         )

@@ -46,8 +46,8 @@ def _asked(visit: Visit) -> Stop:
     number = whole_number(visit.request.POST.get("stop", ""))
     if number is None:
         raise Http404
-    found = Stop.objects.select_related("kill_switch__deployment__bundle")
-    stop = found.filter(pk=number, kill_switch__deployment=visit.incident.deployment).first()
+    own = Stop.objects.filter(kill_switch__deployment=visit.incident.deployment)
+    stop = own.select_related("kill_switch__deployment__bundle").filter(pk=number).first()
     if stop is None:
         raise Http404
     return stop

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import Q
 
 from accounts.models import Acted, never_deleted
+from rollouts.damage import latency
 from rollouts.models.deployment import Deployment
 
+#: Whoever has not acted for so long has stopped: telemetry comes in batches.
+QUIET = timedelta(seconds=45)
 RATES = ("actions_per_second", "calls_per_second", "usd_per_second", "messages_per_second")
 
 
@@ -159,6 +164,15 @@ class Containment(models.Model):
     def is_complete(self) -> bool:
         """Whether everybody who was expected has fetched it."""
         return 0 < self.instances <= self.reached
+
+    def goes_on(self, at: datetime) -> bool:
+        """Whether something still acted, more than a minute after the stop, when it was last told of."""
+        return bool(self.late_acts and self.last_act_at and at - self.last_act_at < QUIET)
+
+    @property
+    def took(self) -> str:
+        """``seconds`` in words; empty while there are none."""
+        return latency(self.seconds) if self.seconds is not None else ""
 
     @property
     def seconds(self) -> float | None:

@@ -63,10 +63,10 @@ def describe(
     return switch, created
 
 
-def delete(switch: KillSwitch, *, actor: Actor) -> Never:
-    """Refuse, with the reason, to whoever may ask."""
+def delete(deployment: Deployment, scope: str, *, actor: Actor) -> Never:
+    """Refuse, with the reason, to whoever may ask; also what nobody has described yet, since it can be pressed."""
     require(actor, Permission.PUSH)
-    raise OperationRefused(DELETION_REFUSED.format(switch=switch))
+    raise OperationRefused(DELETION_REFUSED.format(switch=f"{deployment} {scope}"))
 
 
 def probe(switch: KillSwitch, *, actor: Actor, at: datetime | None = None) -> KillSwitch:

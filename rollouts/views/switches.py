@@ -47,7 +47,7 @@ def page(request: ActorRequest, bundle: Bundle, *, refusal: str = "", form: Form
     )
     context = {
         "bundle": bundle,
-        "environments": [(deployment, found[deployment.pk]) for deployment in deployments],
+        "environments": [(deployment, _worth_showing(deployment, found[deployment.pk])) for deployment in deployments],
         "stops": list(stops[:SHOWN_STOPS]),
         "today": now().date(),
         "refusal": refusal,
@@ -114,6 +114,11 @@ def restore_plan(request: ActorRequest, stop: int) -> HttpResponse:
         return _refused(request, found.kill_switch.deployment.bundle, refused)
     messages.success(request, "Restore plan written.")
     return _back(found.kill_switch.deployment)
+
+
+def _worth_showing(deployment: Deployment, rows: list[switchboard.Row]) -> list[switchboard.Row]:
+    """All of them where something runs; elsewhere only what somebody has described or pressed."""
+    return rows if deployment.active_id else [row for row in rows if row.switch is not None]
 
 
 def _actor(request: ActorRequest) -> Actor:

@@ -22,7 +22,8 @@ def test_a_switch_nobody_has_measured_or_described_is_red() -> None:
     running("1.0.0")
     browser = Browser()
     page = text(browser.get(PAGE))
-    assert page.count("Never measured") == 6  # the whole agent and its writes, in three environments
+    assert page.count("Never measured") == 4  # the whole agent and its writes, in prod and in staging
+    assert page.count("Nothing runs here") == 1
     assert "Say what customers get instead" in page
     assert "a ramp that went well never makes it unneeded" in page
     assert f'href="{PAGE}"' in text(browser.get("/bundles/customer-service/"))

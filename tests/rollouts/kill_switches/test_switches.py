@@ -85,9 +85,10 @@ def test_an_off_state_that_is_no_path_is_taken_shown_red_and_stops_all_the_same(
 def test_it_is_never_deleted_and_says_why() -> None:
     switch, _ = switches.describe(deployment(), scope="whole", told={}, actor=person())
     with pytest.raises(OperationRefused, match="never deleted, and it does not expire"):
-        switches.delete(switch, actor=person())
+        switches.delete(switch.deployment, "whole", actor=person())
     with pytest.raises(NotPermitted):
-        switches.delete(switch, actor=person(SiteRole.VIEWER))
+        switches.delete(switch.deployment, "whole", actor=person(SiteRole.VIEWER))
+    assert KillSwitch.objects.get() == switch
 
 
 # -- what stands -----------------------------------------------------------------------------------------------------
@@ -210,6 +211,7 @@ def test_a_switch_is_described_read_and_not_deleted_over_the_api() -> None:
     assert caller.get(f"{PATH}/whole").json()["verdict"] == "unmeasured"
     assert caller.get(f"{PATH}/tool:other").status_code == 404
     assert caller.delete(f"{PATH}/tool:other").status_code == 404
+    assert caller.delete(f"{PATH}/whole").status_code == 409
     assert caller.put(f"{PATH}/tool:refund", {"blast_seconds": -1}).status_code == 422
     assert caller.put(f"{PATH}/tool:refund", {"blast_seconds": "soon"}).status_code == 422
     assert Caller(token(Scope.READ)[1]).put(f"{PATH}/whole", {}).status_code == 403
