@@ -1,4 +1,4 @@
-"""One POST to an address that a person entered: to a checked machine, within seconds, without following anybody.
+"""One request to an address that a person entered: to a checked machine, within seconds, without following anybody.
 
 The name is resolved once, every address checked, and the connection made to the checked address itself; a name that
 says something else a moment later changes nothing. TLS still asks for the name's certificate.
@@ -16,8 +16,8 @@ from typing import Any
 import httpcore
 import httpx
 
-from incidents.notifications import guard
-from incidents.notifications.base import TransportError
+from accounts.outbound import guard
+from accounts.outbound.errors import Forbidden, TransportError
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 10.0
@@ -57,15 +57,28 @@ def post(
     resolve: guard.Resolve | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Reply:
-    """Send ``content``; TransportError when there is no answer, or it may not be sent there at all."""
+    """POST ``content``; TransportError when there is no answer, or it may not be sent there at all."""
+    return ask("POST", address, content, headers, resolve=resolve, tls=tls)
+
+
+def ask(
+    method: str,
+    address: str,
+    content: bytes,
+    headers: Mapping[str, str],
+    *,
+    resolve: guard.Resolve | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> Reply:
+    """Send ``content`` by ``method``; TransportError when there is no answer, Forbidden when nothing may go there."""
     deadline = time.monotonic() + TOTAL_SECONDS
     try:
         url = target(address)
         network = Checked(deadline, resolve)
         with httpcore.ConnectionPool(ssl_context=tls or default_tls(), network_backend=network) as pool:
-            return _exchange(pool, url, content, headers, deadline)
+            return _exchange(pool, method, url, content, headers, deadline)
     except guard.Refused as refusal:
-        raise TransportError(str(refusal)) from None
+        raise Forbidden(str(refusal)) from None
     except httpcore.ConnectTimeout:
         raise TransportError(f"No connection within {CONNECT_SECONDS:.0f} seconds.") from None
     except httpcore.TimeoutException:
@@ -75,12 +88,17 @@ def post(
 
 
 def _exchange(
-    pool: httpcore.ConnectionPool, url: httpx.URL, content: bytes, headers: Mapping[str, str], deadline: float
+    pool: httpcore.ConnectionPool,
+    method: str,
+    url: httpx.URL,
+    content: bytes,
+    headers: Mapping[str, str],
+    deadline: float,
 ) -> Reply:
     sent = [(b"Host", url.netloc), *((name.encode(), value.encode()) for name, value in headers.items())]
     limits = {"connect": CONNECT_SECONDS, "read": TOTAL_SECONDS, "write": TOTAL_SECONDS, "pool": TOTAL_SECONDS}
     asked = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    with pool.stream("POST", asked, headers=sent, content=content, extensions={"timeout": limits}) as response:
+    with pool.stream(method, asked, headers=sent, content=content, extensions={"timeout": limits}) as response:
         got = bytearray()
         for chunk in response.iter_stream():
             got += chunk[: ANSWER_BYTES - len(got)]
