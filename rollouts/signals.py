@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rollouts.models import BundleVersion
 
 #: Sent with ``kind`` (rollback, roll_forward, promotion, stop, release, leg, case, eval_run) and ``pk`` of the row of
-#: that kind (Rollback, Activation, Activation, Stop, Stop, RollbackLeg, RegressionCase, EvalRun that is over).
+#: that kind (Rollback, Activation, Activation, Stop, Stop, RollbackLeg, RegressionCase, EvalRun that is over);
+#: leg_trouble with a LegEvidence that says why a leg is stuck, in_flight with a Rollback whose counts moved.
 #: Receivers run after commit and may fail.
 machine_moved = Signal()
 

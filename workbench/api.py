@@ -23,6 +23,7 @@ from incidents.resolve_api import router as resolve_router
 from incidents.reviews_api import router as reviews_router
 from rollouts.api import router as rollouts_router
 from rollouts.evals_api import router as evals_router
+from rollouts.legs_api import router as legs_router
 
 
 class StrictParser(Parser):
@@ -44,6 +45,7 @@ api.add_router("/v1", accounts_router)
 api.add_router("/v1", people_router)
 api.add_router("/v1", rollouts_router)
 api.add_router("/v1", evals_router)
+api.add_router("/v1", legs_router)
 api.add_router("/v1", incidents_router)
 api.add_router("/v1", destinations_router)
 api.add_router("/v1", integrations_router)

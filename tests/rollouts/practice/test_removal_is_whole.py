@@ -42,12 +42,15 @@ from incidents.operations import acknowledge, contain, duty, moves, note
 from rollouts.models import (
     Agent,
     BundleVersion,
+    ConversationTreatment,
     EvalResult,
     EvalRun,
     EvalSet,
     EvalSetVersion,
     GateResult,
     Instance,
+    LegDecision,
+    LegEvidence,
     Propagation,
     RegressionCase,
 )
@@ -56,6 +59,7 @@ from rollouts.operations.promote import promote
 from rollouts.practice.bundles import KEY
 from tests.factories.accounts import CLOCKWORK, SHELL, person
 from tests.factories.incidents import on_call
+from tests.factories.leg_rows import leave_legs_worked
 from tests.factories.rollouts import deployment, running, version
 from tests.intakes import alert, integration, notification, send
 
@@ -162,7 +166,7 @@ def world(key: str) -> Incident:
     acknowledge.make_link(room, responder.user)
     duty.assign(room, actor=responder, user=responder.user, duty="scribe")
     note.add(room, actor=responder, text="seen")
-    contain.roll_back(room, actor=responder)
+    leave_legs_worked(contain.roll_back(room, actor=responder))
     kill_switch.stop(live, actor=responder, scope="writes")
     moves.sweep()
     Owed.objects.get_or_create(incident=room, kind="reason", about="x", defaults={"text": "x", "since": clock.now()})
@@ -241,6 +245,9 @@ def test_the_record_is_append_only_again_for_the_new_tables_too() -> None:
         EvalSetVersion.objects.all(),
         PostmortemRevision.objects.filter(postmortem__incident=real),
         SignOff.objects.all(),
+        LegEvidence.objects.all(),
+        LegDecision.objects.all(),
+        ConversationTreatment.objects.all(),
     ):
         with pytest.raises(DatabaseError), transaction.atomic():
             rows._raw_delete("default")
