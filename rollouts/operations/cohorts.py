@@ -47,10 +47,10 @@ def counted(rollback: Rollback) -> list[Cohort]:
     found = rows.aggregate(
         all=Count("pk"),
         all_open=Count("pk", filter=open_ones),
-        active=Count("pk", filter=Q(active=True)),
+        going_on=Count("pk", filter=Q(active=True)),
         active_open=Count("pk", filter=open_ones & Q(active=True)),
     )
-    idle, idle_open = found["all"] - found["active"], found["all_open"] - found["active_open"]
+    idle, idle_open = found["all"] - found["going_on"], found["all_open"] - found["active_open"]
     regions = (
         rows.exclude(region="")
         .values("region")
@@ -59,7 +59,7 @@ def counted(rollback: Rollback) -> list[Cohort]:
     )
     return [
         Cohort("all", "All of them", found["all"], found["all_open"]),
-        Cohort("active", "Still going on: a turn within 30 min before the flip, or since", found["active"],
+        Cohort("active", "Still going on: a turn within 30 min before the flip, or since", found["going_on"],
                found["active_open"]),
         Cohort("idle", "Quiet for longer", idle, idle_open),
         *(Cohort(f"region:{row['region']}", f"Region {row['region']}", row["total"], row["left"]) for row in regions),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -85,12 +86,17 @@ def has_drained(rollback: Rollback) -> bool:
     return totals(rollback)["remaining"] == 0
 
 
-def stages(rollback: Rollback, counts: dict[str, int | datetime | None] | None = None) -> list[Stage]:
-    """Pointer, router, drain, notify: each with its time (R049)."""
+def stages(
+    rollback: Rollback,
+    counts: dict[str, int | datetime | None] | None = None,
+    steps: Sequence[LegStep] | None = None,
+) -> list[Stage]:
+    """Pointer, router, drain, notify: each with its time (R049). ``steps`` are those of the flip, when read already."""
     told = counts if counts is not None else totals(rollback)
     spread = Propagation.objects.filter(activation=rollback.activation_id).first()
     whole = spread is not None and 0 < spread.instances <= spread.reached
-    steps = LegStep.objects.filter(leg__rollback=rollback, leg__kind="flip").select_related("connector")
+    if steps is None:
+        steps = list(LegStep.objects.filter(leg__rollback=rollback, leg__kind="flip").select_related("connector"))
     moved = [step for step in steps if step.connector.kind != "cdevents"]
     notified = [step for step in steps if step.connector.kind == "cdevents"]
     fetched = spread.measured_at if spread is not None and whole else None

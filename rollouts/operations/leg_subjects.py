@@ -47,8 +47,10 @@ def subjects(leg: RollbackLeg) -> list[str]:
     if leg.kind == "experiment":
         return [_said(leg, "experiment")[:200]]
     if leg.kind == "downstream":
-        told = leg.evidence.filter(kind="count", data__has_key="consumers").order_by("-pk").first()
-        known = [str(each["consumer"])[:200] for each in told.data["consumers"]] if told is not None else []
+        told = [
+            row.data["consumers"] for row in leg.evidence.all() if "consumers" in row.data
+        ]  # few, often read already
+        known = [str(each["consumer"])[:200] for each in told[-1]] if told else []
         return known or ["consumers"]
     return []
 
