@@ -158,9 +158,9 @@ def taint(deployment: Deployment, conversation_id: str) -> Json:
         .exclude(rollback__from_version__number__in=deployment.stack)
         .select_related("rollback__from_version", "treatment")
         .defer("rollback__from_version__body")
-        .order_by("-rollback_id")
+        .order_by()
     )
-    found = rows.first()
+    found = max(rows, key=lambda row: row.rollback_id, default=None)  # a conversation is in few rollbacks
     answer: Json = {"conversation": conversation_id, "tainted": None, "treatment": None, "rollback": None}
     if found is not None:
         chosen = found.treatment
