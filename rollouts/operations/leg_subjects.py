@@ -85,6 +85,9 @@ def _all_treated(leg: RollbackLeg) -> Said | None:
 
 
 def _said(leg: RollbackLeg, name: str) -> str:
-    """A member of the bad version's metadata, without loading its body."""
-    bad = BundleVersion.objects.filter(pk=leg.rollback.from_version_id)
-    return str(bad.values_list(f"body__metadata__{name}", flat=True).first() or "").strip()
+    """A member of the bad version's metadata; of a body that was not read, only that is."""
+    version = leg.rollback.from_version
+    if "body" not in version.get_deferred_fields():
+        return str(version.metadata.get(name) or "").strip()
+    found = BundleVersion.objects.filter(pk=version.pk).values_list(f"body__metadata__{name}", flat=True)
+    return str(found.first() or "").strip()

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Count, Max, Q
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.clock import now
@@ -38,8 +38,8 @@ class ConnectorForm(forms.Form):
         queryset=Environment.objects.all(), required=False, label="Environment", empty_label="Every environment"
     )
 
-    def __init__(self, kind: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, prefix=kind, auto_id=f"{kind}-%s", **kwargs)
+    def __init__(self, kind: str, data: QueryDict | None = None) -> None:
+        super().__init__(data, prefix=kind, auto_id=f"{kind}-%s")
         self.kind, system = kind, KINDS[kind]
         for line in system.lines:
             self.fields[f"set_{line.name}"] = forms.CharField(

@@ -57,9 +57,10 @@ def test_a_leg_that_is_stuck_is_told_to_those_concerned_and_pages_where_nobody_h
     on_call(sleeper)
     with hooks.listening(status=500) as hook:
         webhook(hook, repeat="ask")
-        room = incident(running("1.0.0", "2.0.0"), severity="SEV1")
+        where = running("1.0.0", "2.0.0")
+        room = incident(where, severity="SEV1")
         Page.objects.all().delete()
-        roll_back(room.deployment, actor=machine())
+        roll_back(where, actor=machine())
         moves.sweep()
         leg_work.work_due()
     moves.sweep()
