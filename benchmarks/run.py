@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-NAMES = ("resolve", "rollback", "intake", "slack", "page", "review", "memory")
+NAMES = ("resolve", "rollback", "histories", "intake", "slack", "page", "review", "memory")
 HEADINGS = ("what", "measured", "beside", "ratio", "aim")
 
 

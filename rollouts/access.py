@@ -14,9 +14,12 @@ from accounts.operations.keys import actor_of_bearer
 from accounts.permissions import Permission, declare, require
 from accounts.secrets import digest_of
 from rollouts.models import (
+    Agent,
     Bundle,
     BundleVersion,
+    Connector,
     Deployment,
+    Environment,
     EvalRun,
     EvalSetVersion,
     KillSwitch,
@@ -90,6 +93,29 @@ def register() -> None:
             "url:api:plan_restore": Permission.CONTAIN,
             "url:api:get_rollback": Permission.VIEW,
             "url:api:close_leg": Permission.CONTAIN,
+            "url:api:verify_leg": Permission.CONTAIN,
+            "url:api:retry_leg": Permission.CONTAIN,
+            "url:api:decide_leg": Permission.CONTAIN,
+            "url:api:rollback_cohorts": Permission.VIEW,
+            "url:api:treat_conversations": Permission.CONTAIN,
+            "url:api:rollback_conversations": Permission.VIEW,
+            "url:api:export_conversations": Permission.VIEW,
+            "url:api:taint_of": Permission.VIEW,
+            "url:api:report_in_flight": Permission.REPORT,
+            "url:api:list_connectors": Permission.ADMIN,
+            "url:api:list_connectors POST": Permission.ADMIN,
+            "url:api:add_connector": Permission.ADMIN,
+            "url:api:test_connector": Permission.ADMIN,
+            "url:api:review_connector": Permission.ADMIN,
+            "url:api:disable_connector": Permission.ADMIN,
+            "url:rollouts:rollback": Permission.VIEW,
+            "url:rollouts:conversations": Permission.VIEW,
+            "url:rollouts:export": Permission.VIEW,
+            "url:rollouts:leg_press": Permission.CONTAIN,
+            "url:rollouts:treat": Permission.CONTAIN,
+            "url:rollouts:connectors": Permission.VIEW,
+            "url:rollouts:add_connector": Permission.ADMIN,
+            "url:rollouts:connector_press": Permission.ADMIN,
             "url:api:practice_report": Permission.PUSH,
             "url:api:get_practice": Permission.VIEW,
             "url:rollouts:evals": Permission.VIEW,
@@ -167,7 +193,7 @@ def get_rollback(actor: Actor | None, pk: int) -> Rollback:
     _somebody(actor)
     rollback = (
         Rollback.objects.select_related("deployment__bundle", "from_version", "to_version", "activation")
-        .filter(pk=pk)
+        .filter(pk=pk if 0 < pk < 2**63 else 0)
         .first()
     )
     if rollback is None:
@@ -180,6 +206,30 @@ def get_leg(actor: Actor | None, rollback: int, kind: str) -> RollbackLeg:
     if leg is None:
         raise NotFound(f"A rollback has no leg called {kind}; there are {', '.join(RollbackLeg.Kind.values)}.")
     return leg
+
+
+def get_connector(actor: Actor | None, pk: int) -> Connector:
+    _somebody(actor)
+    found = Connector.objects.select_related("agent").filter(pk=pk).first() if 0 < pk < 2**63 else None
+    if found is None:
+        raise NotFound(f"There is no connector {pk}.")
+    return found
+
+
+def get_agent(actor: Actor | None, slug: str) -> Agent:
+    _somebody(actor)
+    found = Agent.objects.filter(slug=_storable(slug)).first()
+    if found is None:
+        raise NotFound(f"There is no agent called {slug:.100}.")
+    return found
+
+
+def get_environment(actor: Actor | None, name: str) -> Environment:
+    _somebody(actor)
+    found = Environment.objects.filter(pk=_storable(name)).first()
+    if found is None:
+        raise NotFound(f"There is no environment called {name:.40}.")
+    return found
 
 
 def get_stop(actor: Actor | None, deployment: Deployment, scope: str) -> Stop:
@@ -309,6 +359,11 @@ def _canonical(key: str) -> str:
         return str(parse_key(key))
     except ValueError:
         return _storable(key)
+
+
+def storable(name: str) -> str:
+    """What others call something of theirs, as it can be looked for."""
+    return _storable(name)
 
 
 def _storable(name: str) -> str:

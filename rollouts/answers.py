@@ -11,7 +11,7 @@ from django.db.models import Prefetch, Q
 from accounts.errors import OperationRefused
 from accounts.http import whole_number
 from accounts.json_api import page
-from rollouts import signals, stack
+from rollouts import leg_answers, signals, stack
 from rollouts.models import (
     Activation,
     Bundle,
@@ -21,7 +21,6 @@ from rollouts.models import (
     EvalRun,
     GateResult,
     Rollback,
-    RollbackLeg,
     Stop,
 )
 from rollouts.operations.gates import look
@@ -217,18 +216,8 @@ def rollback(row: Rollback) -> Json:
         "by": row.actor_label,
         "reason": row.reason,
         "in_flight_policy": row.in_flight_policy,
-        "legs": [leg(entry) for entry in row.legs.all()],
-    }
-
-
-def leg(row: RollbackLeg) -> Json:
-    return {
-        "kind": row.kind,
-        "state": row.state,
-        "sentence": row.sentence,
-        "reason": row.reason,
-        "closed_at": row.closed_at,
-        "closed_by": row.closed_by_label or None,
+        **leg_answers.rollback(row),
+        "legs": [leg_answers.leg(entry) for entry in row.legs.select_related("verified_by", "rollback__from_version")],
     }
 
 

@@ -10,7 +10,7 @@ from ninja import Body, Query, Router, Status
 from pydantic import Field, StrictInt
 
 from accounts.json_api import PAGE, Cursor, Limit, NameCursor, OfAgent, Strict, Text, actor_of
-from rollouts import access, answers, body_schema, diff, signals, switch_answers, switchboard
+from rollouts import access, answers, body_schema, diff, leg_answers, signals, switch_answers, switchboard
 from rollouts.determinism import Outputs
 from rollouts.operations import gates, kill_switch, legs, practice
 from rollouts.operations.promote import promote as promote_version
@@ -261,7 +261,7 @@ def close_leg(request: HttpRequest, rollback: int, kind: str, body: LegIn) -> An
     """Say that a leg is done, or waive it with a reason; people only."""
     actor = actor_of(request)
     leg = legs.close(access.get_leg(actor, rollback, kind), actor=actor, state=body.state, reason=body.reason)
-    return answers.leg(leg)
+    return leg_answers.leg(leg)
 
 
 def _with_zone(moment: datetime) -> datetime:

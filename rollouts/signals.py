@@ -17,7 +17,8 @@ from rollouts.off_state import Probe
 
 #: Sent with ``kind`` (rollback, roll_forward, promotion, stop, release, leg, case, eval_run) and ``pk`` of the row of
 #: that kind (Rollback, Activation, Activation, Stop, Stop, RollbackLeg, RegressionCase, EvalRun that is over); of a
-#: Stop also stop_reason, restore_plan and stop_ignored (something acted long after it).
+#: Stop also stop_reason, restore_plan and stop_ignored (something acted long after it); leg_trouble with a LegEvidence
+#: that says why a leg is stuck, in_flight with a Rollback whose counts moved.
 #: Receivers run after commit and may fail.
 machine_moved = Signal()
 

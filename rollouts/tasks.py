@@ -10,7 +10,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.db import close_old_connections
 
-from rollouts.operations import eval_work
+from rollouts.operations import eval_work, leg_work
 from rollouts.telemetry import drift, partitions, stop_watch
 
 SCHEDULE = {
@@ -22,12 +22,15 @@ SCHEDULE = {
     "rollouts.watch_stops": {"task": "rollouts.tasks.watch_stops", "schedule": 5.0, "options": {"expires": 5}},
     "rollouts.run_evals": {"task": "rollouts.tasks.run_evals", "schedule": 1.0, "options": {"expires": 5}},
     "rollouts.look_for_drift": {"task": "rollouts.tasks.look_for_drift", "schedule": 15.0, "options": {"expires": 15}},
+    "rollouts.work_legs": {"task": "rollouts.tasks.work_legs", "schedule": 1.0, "options": {"expires": 5}},
 }
 
 logger = logging.getLogger(__name__)
 #: One eval at a time per worker process, beside the threads that send pages and notices.
 _busy = threading.Lock()
 _stopping = threading.Event()
+#: The same for legs: a connector that hangs keeps no page and no notice waiting.
+_walking = threading.Lock()
 
 
 @shared_task
@@ -64,6 +67,23 @@ def _run_evals() -> None:
     finally:
         close_old_connections()
         _busy.release()
+
+
+@shared_task
+def work_legs() -> None:
+    """Look at what rollbacks left behind and do what is due, in a thread of its own: others answer when they like."""
+    if not _stopping.is_set() and _walking.acquire(blocking=False):
+        threading.Thread(target=_work_legs, name="legs").start()
+
+
+def _work_legs() -> None:
+    try:
+        leg_work.work_due()
+    except Exception:  # whatever went wrong, the rows are due again when their hold is over
+        logger.exception("legs could not be worked at")
+    finally:
+        close_old_connections()
+        _walking.release()
 
 
 @worker_shutting_down.connect

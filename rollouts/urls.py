@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from rollouts.telemetry import door
-from rollouts.views import bundles, evals, fleet, practice, switches
+from rollouts.views import bundles, connectors, evals, fleet, practice, rollbacks, switches
 
 app_name = "rollouts"
 urlpatterns: list[URLPattern] = [
@@ -41,6 +41,14 @@ urlpatterns: list[URLPattern] = [
     path("runs/<int:run>/", evals.run, name="run"),
     path("runs/<int:run>/cancel/", evals.cancel_run, name="cancel_run"),
     path("runs/<int:run>/again/", evals.run_failed_again, name="run_failed_again"),
+    path("rollbacks/<int:pk>/", rollbacks.rollback, name="rollback"),
+    path("rollbacks/<int:pk>/legs/<str:kind>/", rollbacks.leg_press, name="leg_press"),
+    path("rollbacks/<int:pk>/treat/", rollbacks.treat, name="treat"),
+    path("rollbacks/<int:pk>/conversations/", rollbacks.conversations, name="conversations"),
+    path("rollbacks/<int:pk>/conversations.<str:form>", rollbacks.export, name="export"),
+    path("settings/connectors/", connectors.connectors, name="connectors"),
+    path("settings/connectors/add/<str:kind>/", connectors.add, name="add_connector"),
+    path("settings/connectors/<int:pk>/", connectors.press, name="connector_press"),
     path("fleet/", fleet.fleet, name="fleet"),
     path("fleet/<str:key>/", fleet.fleet, name="fleet_of"),
 ]

@@ -50,6 +50,18 @@ ATTACKS: dict[str, dict[str, str]] = {
     "drift_last_seen_after_first": {"about": "'x'", "last_seen_at": "first_seen_at - interval '1 s'"},
     "drift_was_seen": {"about": "'x'", "count": "0"},
     "drift_kind_known": {"kind": "'other'"},
+    "leg_verified_by_a_person": {"kind": "'another'", "verified_at": "now()"},
+    # the work of legs
+    "connector_name_once_while_in_use": {},
+    "connector_works_for_a_leg": {"legs": "'{}'", "name": "'another'"},
+    "leg_step_once": {},
+    "leg_step_ends_once": {"about": "'another'", "done_at": "now()", "dropped_at": "now()"},
+    "cohort_is_known": {"cohort": "'some'"},
+    "treatment_is_known": {"treatment": "'forget'"},
+    "conversation_tainted_once": {},
+    "in_flight_once_per_instance": {},
+    "in_flight_succeeded_of_retried": {"instance": "'another'", "retried": "1", "retried_ok": "2"},
+    "one_baseline_per_eval_set": {},
     # evals
     "eval_set_name_once_per_bundle": {},
     "case_key_once_per_set": {},

@@ -46,6 +46,7 @@ from rollouts.operations.promote import promote
 from tests.constraint_attacks import ATTACKS
 from tests.factories.accounts import TeamFactory, UserFactory, person, token
 from tests.factories.incidents import incident, on_call
+from tests.factories.leg_rows import leave_legs_worked
 from tests.factories.rollouts import deployment, running, version
 from tests.intakes import alert, integration, notification, send
 from workbench.models import Tick
@@ -83,7 +84,7 @@ def everything() -> None:
     )
     Bundle.objects.create(agent=deployed.bundle.agent, variant="runs-nowhere", key="customer-service.runs-nowhere")
     room = incident(deployed, severity="SEV1")
-    contain.roll_back(room, actor=person())
+    leave_legs_worked(contain.roll_back(room, actor=person()))
     contain.stop(room, actor=person(), scope="whole")
     duty.assign(room, actor=person(), user=jo, duty="scribe")
     send(integration()[0], notification(alert(severity="?")))
@@ -208,9 +209,12 @@ def test_what_the_record_stands_on_is_append_only() -> None:
         "incidents_timelineentry",
         "rollouts_activation",
         "rollouts_bundleversion",
+        "rollouts_conversationtreatment",
         "rollouts_evalsetversion",
         "rollouts_gateresult",
         "rollouts_pushwarning",
+        "rollouts_legdecision",
+        "rollouts_legevidence",
         "rollouts_regressioncase",
         "rollouts_rollback",
         "rollouts_waiver",

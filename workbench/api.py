@@ -24,6 +24,7 @@ from incidents.reviews_api import router as reviews_router
 from rollouts.api import router as rollouts_router
 from rollouts.evals_api import router as evals_router
 from rollouts.identity_api import router as identity_router
+from rollouts.legs_api import router as legs_router
 from rollouts.switches_api import router as switches_router
 
 
@@ -48,6 +49,7 @@ api.add_router("/v1", rollouts_router)
 api.add_router("/v1", evals_router)
 api.add_router("/v1", identity_router)
 api.add_router("/v1", switches_router)
+api.add_router("/v1", legs_router)
 api.add_router("/v1", incidents_router)
 api.add_router("/v1", destinations_router)
 api.add_router("/v1", integrations_router)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from accounts.outbound.errors import TransportError, shortened
 
-class TransportError(Exception):
-    """The message did not leave; trying again later may help.
-
-    ``retry_after``: seconds that the other side asked us to wait, where it did.
-    """
-
-    def __init__(self, sentence: str, *, retry_after: float | None = None) -> None:
-        super().__init__(sentence)
-        self.retry_after = retry_after
+__all__ = ["Message", "Transport", "TransportError", "shortened", "split"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +32,3 @@ def split(destination: str) -> tuple[str, str]:
     """(transport, address) of a destination such as ``email:mara@example.com``."""
     transport, _, address = destination.partition(":")
     return transport, address
-
-
-def shortened(answer: str, room: int = 300) -> str:
-    """What somebody else's server said, as it may stand in a log: one line, nothing unprintable, not long."""
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in answer).split())
-    return line if len(line) <= room else f"{line[: room - 1]}…"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from incidents.notifications import wire
+from accounts.outbound import wire
 from incidents.notifications.base import TransportError
 from rollouts.off_state import Probe
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 
 from incidents.models import Incident, Integration, Receipt
-from incidents.operations import alert_rows, grouping, opening, paging, timeline, whereabouts
+from incidents.operations import alert_rows, expected, grouping, opening, paging, timeline, whereabouts
 from incidents.operations.alert_case import Case, Newborn, Notes
 from incidents.operations.known_alert import Known, Outcome
 from incidents.reading import AlertSignal, Names, Said
@@ -39,6 +39,7 @@ class Batch:
         self.by_group: dict[alert_rows.AlertKey, Case] = {}
         self.places: dict[tuple[int, Names], list[whereabouts.Place]] = {}
         self.deployments: dict[whereabouts.Place, Deployment] = {}
+        self.spikes: dict[int, expected.Spike] = {}
         self.unmatched: list[int] = []  # receipts that only spoke of what is not known here
 
     def run(self) -> tuple[list[int], list[list[Outcome]]]:
@@ -87,7 +88,10 @@ class Batch:
         ]
         groups = alert_rows.incidents_of_groups({(r.integration_id, s.group_key) for r, s in new if s.group_key})
         deployments = {found.pk for r, s in new if (found := self.deployment_of(r, s)) is not None}
-        wanted = {row.incident_id for row in rows} | set(groups.values())
+        if deployments and any(expected.could_be_a_cold_cache(signal) for _, signal in new):
+            self.spikes = expected.spikes(deployments, max(request.received_at for request, _ in new))
+        explained = {spike.incident_id for spike in self.spikes.values()}
+        wanted = {row.incident_id for row in rows} | set(groups.values()) | explained
         incidents = (
             Incident.objects.filter(
                 Q(pk__in=wanted)
@@ -197,7 +201,7 @@ class Batch:
         deployment = self.deployment_of(request, signal)
         integration = self.integrations[request.integration_id]
         group = (request.integration_id, signal.group_key)
-        case, reason = self.home(deployment, group, integration)
+        case, reason = self.home(deployment, group, integration, signal)
         opened = case is None
         if case is None:
             newborn = Newborn.of(signal, deployment, integration, earlier.case.incident if earlier else None)
@@ -208,6 +212,8 @@ class Batch:
         if signal.group_key:
             self.by_group.setdefault(group, case)
         note = self.note(request, case, notes)
+        if reason.startswith(expected.LABEL):
+            note.expected.append(signal)
         (note.opened if opened else note.joined).append(signal)
         note.severities.append(signal)
         case.firing += 1
@@ -226,7 +232,11 @@ class Batch:
         return ("opened" if opened else "updated"), known
 
     def home(
-        self, deployment: Deployment | None, group: alert_rows.AlertKey, integration: Integration
+        self,
+        deployment: Deployment | None,
+        group: alert_rows.AlertKey,
+        integration: Integration,
+        signal: AlertSignal,
     ) -> tuple[Case | None, str]:
         """The incident a new alert joins, and why; None: one of its own."""
         candidates = self.by_deployment.get(deployment.pk, []) if deployment is not None else []
@@ -234,6 +244,9 @@ class Batch:
         if candidates:
             best = min(reversed(candidates), key=lambda case: case.severity)
             return best, f"It is about {deployment}, like this incident, which was open and not contained."
+        spike = self.spikes.get(deployment.pk) if deployment is not None else None
+        if spike is not None and self.cases[spike.incident_id].is_open and expected.could_be_a_cold_cache(signal):
+            return self.cases[spike.incident_id], spike.says
         if group[1] and group in self.by_group:
             return self.by_group[group], f"{integration.name} put it into one group with this incident: {group[1]}"
         about = f"of {deployment}" if deployment is not None else "of its group"

@@ -32,6 +32,7 @@ class Notes:
     again: list[AlertSignal] = field(default_factory=list)
     resolved: list[AlertSignal] = field(default_factory=list)
     severities: list[AlertSignal] = field(default_factory=list)
+    expected: list[AlertSignal] = field(default_factory=list)  # of those joined, what a rollback's forecast explains
     held: list[AlertSignal] = field(default_factory=list)  # acknowledged where they came from
     raised: tuple[str, str, str] | None = None  # from, to, the sender's word
     recovered: bool = False
@@ -140,6 +141,8 @@ class Case:
                 yield self.newborn.birth(notes).first_entry(self.written)
             elif notes.joined:
                 text = f"{counted(notes.joined, 'alert')} joined: {titles(notes.joined)}{not_shown(notes.joined)}"
+                if notes.expected:
+                    text += f". Expected: the prefix cache is cold since the rollback ({titles(notes.expected)})"
                 yield self.draft(notes, kinds.ALERT, text, notes.joined)
             if notes.changed:
                 yield self.draft(notes, kinds.ALERT, f"Changed: {titles(notes.changed)}", notes.changed, is_key=False)

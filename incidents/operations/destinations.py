@@ -17,10 +17,11 @@ from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.models import Team
 from accounts.operations import audit
+from accounts.outbound import guard, signing, wire
 from accounts.permissions import Permission, require
 from accounts.secrets import Unsealable, seal, unseal
 from incidents.models import Destination, Notice, Severity
-from incidents.notifications import guard, registry, webhook, wire
+from incidents.notifications import registry
 from incidents.notifications.base import Message, TransportError
 from incidents.notifications.events import EVENTS, trial
 from incidents.operations.refusals import given, known, person
@@ -56,7 +57,7 @@ def create(
     known(kind, Kind.values, "kind of destination")
     address = checked(kind, address)
     name, wanted, least = described(name, events, least_severity)
-    secret = webhook.new_secret() if kind == Kind.WEBHOOK else ""
+    secret = signing.new_secret() if kind == Kind.WEBHOOK else ""
     try:
         with transaction.atomic():
             destination = Destination.objects.create(
@@ -104,7 +105,7 @@ def rotate(destination: Destination, *, actor: Actor, at: datetime | None = None
     destination = usable(destination, actor)
     if destination.kind != Kind.WEBHOOK:
         raise OperationRefused("Only webhooks have a secret of their own.")
-    secret = webhook.new_secret()
+    secret = signing.new_secret()
     destination.secret = seal(secret)
     destination.save(update_fields=["secret"])
     audit.record(actor, "rotate destination secret", str(destination), at=at)

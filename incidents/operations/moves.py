@@ -19,9 +19,10 @@ from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.locks import patient
 from incidents.models import Incident, MachineMove, TimelineEntry
-from incidents.operations import notices, owed, proofs, rooms, stop_record, timeline
+from incidents.operations import leg_moves, notices, owed, proofs, rooms, stop_record, timeline
 from incidents.operations.postmortems import questions
-from rollouts.models import Activation, RegressionCase, Rollback, RollbackLeg, Stop
+from rollouts.models import Activation, LegEvidence, RegressionCase, Rollback, RollbackLeg, Stop
+from rollouts.operations.leg_state import MACHINE
 
 Kind = TimelineEntry.Kind
 #: How far back the sweep looks; a row it cannot record is complained of for as long, then left.
@@ -86,6 +87,8 @@ def unrecorded(at: datetime) -> Iterator[tuple[str, int]]:
         ("roll_forward", Activation.objects.filter(at__gte=since, kind=Activation.Kind.ROLL_FORWARD)),
         ("promotion", Activation.objects.filter(at__gte=since, kind=Activation.Kind.PROMOTION)),
         ("leg", RollbackLeg.objects.filter(closed_at__gte=since, closed_by__isnull=False)),
+        ("leg", RollbackLeg.objects.filter(closed_at__gte=since, closed_by=None, closed_by_label=MACHINE)),
+        ("leg_trouble", LegEvidence.objects.filter(at__gte=since, kind__in=["gave_up", "blocked"])),
         ("release", Stop.objects.filter(released_at__gte=since)),
         *stop_record.sources(since),
         ("case", RegressionCase.objects.filter(created_at__gte=since).exclude(incident_ref="")),
@@ -252,8 +255,10 @@ def _promotion(pk: int) -> Incident | None:
 def _leg(pk: int) -> Incident | None:
     leg = RollbackLeg.objects.select_related("rollback__deployment__bundle__agent", "closed_by").get(pk=pk)
     room = _rollback(leg.rollback_id)
+    if leg.closed_at is not None and leg.closed_by is None and leg.closed_by_label == MACHINE:
+        return leg_moves.closed(leg, room)
     if leg.closed_by is None or leg.closed_at is None:
-        return room  # closed by code together with its rollback, whose entry stands for it
+        return leg_moves.further(leg.rollback_id)  # under way, or closed with its rollback, whose entry stands for it
     move, fresh = rooms.claim("leg", pk, leg.rollback.deployment)
     if not fresh or room is None:
         return move.incident
@@ -273,6 +278,11 @@ def _leg(pk: int) -> Incident | None:
     return rooms.belongs(move, room)
 
 
+def _leg_trouble(pk: int) -> Incident | None:
+    row, room = leg_moves.trouble(pk)
+    return leg_moves.record_trouble(row, room or _rollback(row.leg.rollback_id))
+
+
 def _activation(pk: int) -> Activation:
     return Activation.objects.select_related("deployment__bundle__agent", "version", "previous", "user").get(pk=pk)
 
@@ -287,6 +297,8 @@ RECORDERS: dict[str, Callable[[int], Incident | None]] = {
     "stop_reason": lambda pk: stop_record.reasoned(pk, _stop),
     "restore_plan": lambda pk: stop_record.planned(pk, _stop),
     "stop_ignored": lambda pk: stop_record.ignored(pk, _stop),
+    "leg_trouble": _leg_trouble,
+    "in_flight": leg_moves.further,
     "case": proofs.record_case,
     "eval_run": proofs.record_run,
 }

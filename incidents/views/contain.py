@@ -84,13 +84,18 @@ def waive(request: ActorRequest, ref: str) -> HttpResponse:
 
 @require_POST
 def leg(request: ActorRequest, ref: str, kind: str) -> HttpResponse:
-    """Say that a leg is done, or waive it by name with a reason."""
+    """Say that a leg is done, waive it by name with a reason, verify what the machine did, or have it try again."""
     visit = visit_of(request, ref, Step.CONTAIN)
     rollback = shown_rollback(visit)
     found = rollback.legs.filter(kind=kind).first() if rollback else None
     if found is None:
         raise Http404
-    waived = request.POST.get("verb") == "waive"
+    verb = request.POST.get("verb")
+    if verb in {"verify", "retry"}:
+        again = legs.verify if verb == "verify" else legs.retry
+        word = "verified" if verb == "verify" else "begun anew"
+        return press(visit, partial(again, found, actor=visit.actor), f"{found.get_kind_display()} is {word}.")
+    waived = verb == "waive"
     state = RollbackLeg.State.WAIVED if waived else RollbackLeg.State.DONE
     reason = request.POST.get("reason", "").strip()[:2000]
     word = "waived" if waived else "done"

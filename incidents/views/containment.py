@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from accounts.words import ago, duration, milliseconds
 from incidents.models import Branch, Incident, MachineMove, TimelineEntry
 from incidents.views.stops import standing, stop_rows
 from incidents.views.visit import Visit
 from rollouts import stack
-from rollouts.models import BundleVersion, Deployment, Instance, Propagation, Rollback, RollbackLeg
+from rollouts.models import BundleVersion, Deployment, Instance, LegEvidence, Propagation, Rollback, RollbackLeg
 
 #: An instance that has not asked for so long is silent, and nobody waits for it.
 ALIVE = timedelta(minutes=5)
@@ -170,7 +170,7 @@ def outcome(visit: Visit) -> dict[str, Any]:
     rollback = shown_rollback(visit)
     if rollback is None or deployment is None:
         return {"rollback": None, "legs": [], "legs_closed": 0}
-    legs = visit.once("legs", lambda: list(rollback.legs.select_related("closed_by")))
+    legs = visit.once("legs", lambda: legs_of(rollback))
     closed = sum(leg.is_closed for leg in legs)
     standing = deployment.standing_rollback_id == rollback.pk
     return {
@@ -185,6 +185,12 @@ def outcome(visit: Visit) -> dict[str, Any]:
         "reasons": REASONS,
         "further": further(visit, deployment) if standing else None,
     }
+
+
+def legs_of(rollback: Rollback) -> list[RollbackLeg]:
+    """The legs; each that is open with what the machine last found out about it, as ``found``."""
+    newest = LegEvidence.objects.filter(leg=OuterRef("pk")).order_by("-pk").values("text")[:1]
+    return list(rollback.legs.select_related("closed_by", "verified_by").annotate(found=Subquery(newest)))
 
 
 def said_why(rollback: Rollback, incident: Incident) -> str:

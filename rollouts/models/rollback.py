@@ -41,7 +41,10 @@ class Rollback(Acted):
 
 
 class RollbackLeg(models.Model):
-    """One thing a text revert leaves behind; the rollback is complete when each is done or waived by name."""
+    """One thing a text revert leaves behind; the rollback is complete when each is done or waived by name.
+
+    ``closed_at`` is when a person or the machine closed it; ``verified_at`` is a person's mark of its own beside that.
+    """
 
     class Kind(models.TextChoices):
         FLIP = "flip", "Flip"
@@ -70,10 +73,17 @@ class RollbackLeg(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_by = models.ForeignKey("accounts.User", models.PROTECT, null=True, blank=True, related_name="+")
     closed_by_label = models.CharField(max_length=100, blank=True)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    verified_by = models.ForeignKey("accounts.User", models.PROTECT, null=True, blank=True, related_name="+")
 
     class Meta:
         ordering = ["position"]
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(verified_at__isnull=True, verified_by__isnull=True)
+                | models.Q(verified_at__isnull=False, verified_by__isnull=False),
+                name="leg_verified_by_a_person",
+            ),
             models.UniqueConstraint(fields=["rollback", "kind"], name="leg_once_per_rollback"),
             models.CheckConstraint(
                 condition=~models.Q(state="waived") | models.Q(closed_by__isnull=False), name="leg_waived_by_name"
@@ -87,6 +97,11 @@ class RollbackLeg(models.Model):
             ),
             models.Index(
                 fields=["closed_at"], condition=models.Q(closed_by__isnull=False), name="leg_closed_by_somebody"
+            ),
+            models.Index(
+                fields=["closed_at"],
+                condition=models.Q(closed_by=None, closed_by_label="Lastgood"),
+                name="leg_closed_by_the_machine",
             ),
         ]
 

@@ -50,6 +50,7 @@ PAGES = [
     "/settings/tokens/",
     "/settings/integrations/",
     "/settings/integrations/1/",
+    "/settings/connectors/",
     "/settings/notifications/",
     "/settings/notifications/{destination}/",
     "/settings/keys/",

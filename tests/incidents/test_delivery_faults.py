@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from accounts.outbound import wire
 from incidents.models import Notice, Page, SendAttempt
-from incidents.notifications import wire
 from incidents.operations import delivery, destinations, notices, timeline
 from tests import hooks
 from tests.clock import MovableClock

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from incidents.notifications import guard, wire
+from accounts.outbound import guard, wire
 
 PRIVATE = [
     "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from incidents.notifications import wire
+from accounts.outbound import wire
+from accounts.outbound.signing import new_secret, retry_after, signature
 from incidents.notifications.base import Message, TransportError
-from incidents.notifications.webhook import WebhookTransport, new_secret, retry_after, signature
+from incidents.notifications.webhook import WebhookTransport
 from tests import hooks
 
 SECRET = new_secret()

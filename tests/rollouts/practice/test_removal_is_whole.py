@@ -43,6 +43,7 @@ from rollouts.models import (
     Agent,
     BundleVersion,
     Containment,
+    ConversationTreatment,
     Deployment,
     Drift,
     DriftWatch,
@@ -52,6 +53,8 @@ from rollouts.models import (
     EvalSetVersion,
     GateResult,
     Instance,
+    LegDecision,
+    LegEvidence,
     PromptRules,
     Propagation,
     PushWarning,
@@ -63,6 +66,7 @@ from rollouts.operations.promote import promote
 from rollouts.practice.bundles import KEY
 from tests.factories.accounts import CLOCKWORK, SHELL, person
 from tests.factories.incidents import on_call
+from tests.factories.leg_rows import leave_legs_worked
 from tests.factories.rollouts import deployment, running, version
 from tests.intakes import alert, integration, notification, send
 
@@ -180,7 +184,7 @@ def world(key: str) -> Incident:
     acknowledge.make_link(room, responder.user)
     duty.assign(room, actor=responder, user=responder.user, duty="scribe")
     note.add(room, actor=responder, text="seen")
-    contain.roll_back(room, actor=responder)
+    leave_legs_worked(contain.roll_back(room, actor=responder))
     stopped = kill_switch.stop(live, actor=responder, scope="writes")
     StopFetch.objects.create(stop=stopped, name="eu-1", fetched_at=clock.now())
     Containment.objects.create(stop=stopped, measured_at=clock.now())
@@ -262,6 +266,9 @@ def test_the_record_is_append_only_again_for_the_new_tables_too() -> None:
         EvalSetVersion.objects.all(),
         PostmortemRevision.objects.filter(postmortem__incident=real),
         SignOff.objects.all(),
+        LegEvidence.objects.all(),
+        LegDecision.objects.all(),
+        ConversationTreatment.objects.all(),
     ):
         with pytest.raises(DatabaseError), transaction.atomic():
             rows._raw_delete("default")

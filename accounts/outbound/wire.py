@@ -16,8 +16,8 @@ from typing import Any
 import httpcore
 import httpx
 
-from incidents.notifications import guard
-from incidents.notifications.base import TransportError
+from accounts.outbound import guard
+from accounts.outbound.errors import Forbidden, TransportError
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 10.0
@@ -57,23 +57,25 @@ def post(
     resolve: guard.Resolve | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> Reply:
-    """Send ``content``; TransportError when there is no answer, or it may not be sent there at all."""
-    return _ask("POST", address, content, headers, resolve, tls)
+    """POST ``content``; TransportError when there is no answer, or it may not be sent there at all."""
+    return ask("POST", address, content, headers, resolve=resolve, tls=tls)
 
 
 def get(address: str, *, resolve: guard.Resolve | None = None, tls: ssl.SSLContext | None = None) -> Reply:
     """Ask for a page; TransportError when there is no answer, or this may not be asked at all."""
-    return _ask("GET", address, b"", {"User-Agent": "Lastgood/1", "Accept": "*/*"}, resolve, tls)
+    return ask("GET", address, b"", {"User-Agent": "Lastgood/1", "Accept": "*/*"}, resolve=resolve, tls=tls)
 
 
-def _ask(
+def ask(
     method: str,
     address: str,
     content: bytes,
     headers: Mapping[str, str],
-    resolve: guard.Resolve | None,
-    tls: ssl.SSLContext | None,
+    *,
+    resolve: guard.Resolve | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Reply:
+    """Send ``content`` by ``method``; TransportError when there is no answer, Forbidden when nothing may go there."""
     deadline = time.monotonic() + TOTAL_SECONDS
     try:
         url = target(address)
@@ -81,7 +83,7 @@ def _ask(
         with httpcore.ConnectionPool(ssl_context=tls or default_tls(), network_backend=network) as pool:
             return _exchange(pool, method, url, content, headers, deadline)
     except guard.Refused as refusal:
-        raise TransportError(str(refusal)) from None
+        raise Forbidden(str(refusal)) from None
     except httpcore.ConnectTimeout:
         raise TransportError(f"No connection within {CONNECT_SECONDS:.0f} seconds.") from None
     except httpcore.TimeoutException:
