@@ -19,6 +19,8 @@ def connect() -> None:
     signals.machine_moved.connect(on_machine_moved, dispatch_uid="incidents")
     if moves.incident_of not in signals.incident_of_hooks:
         signals.incident_of_hooks.append(moves.incident_of)
+    if moves.told_at not in signals.told_at_hooks:
+        signals.told_at_hooks.append(moves.told_at)
     if practice.remove not in signals.remove_practice_hooks:
         signals.remove_practice_hooks.append(practice.remove)
     if attached.written_about not in signals.written_about_hooks:

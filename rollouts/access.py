@@ -192,7 +192,7 @@ def get_deployment(actor: Actor | None, key: str, environment: str) -> Deploymen
 def get_rollback(actor: Actor | None, pk: int) -> Rollback:
     _somebody(actor)
     rollback = (
-        Rollback.objects.select_related("deployment__bundle", "from_version", "to_version", "activation")
+        Rollback.objects.select_related("deployment__bundle", "from_version", "to_version", "activation__propagation")
         .filter(pk=pk if 0 < pk < 2**63 else 0)
         .first()
     )

@@ -24,6 +24,8 @@ machine_moved = Signal()
 
 #: Filled by ``incidents``: the reference of the incident that a move (kind, pk) was recorded in, or None.
 incident_of_hooks: list[Callable[[str, int], str | None]] = []
+#: Filled by ``incidents``: when the first notice of a move (kind, pk) had left, or None.
+told_at_hooks: list[Callable[[str, int], datetime | None]] = []
 #: Filled by ``incidents``: takes away what it holds about a practice agent (its id) and says how much of what.
 remove_practice_hooks: list[Callable[[int], dict[str, int]]] = []
 
@@ -70,3 +72,8 @@ def incident_of(kind: str, pk: int) -> str | None:
         if ref := hook(kind, pk):
             return ref
     return None
+
+
+def told_at(kind: str, pk: int) -> datetime | None:
+    """When the first person or place had been told of a move; None while nobody has."""
+    return min((at for hook in told_at_hooks if (at := hook(kind, pk)) is not None), default=None)

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, Min, OuterRef
 
 from accounts import clock
 from accounts.actors import Actor
 from accounts.errors import OperationRefused
 from accounts.locks import patient
-from incidents.models import Incident, MachineMove, TimelineEntry
+from incidents.models import Incident, MachineMove, Notice, TimelineEntry
 from incidents.operations import leg_moves, notices, owed, proofs, rooms, stop_record, timeline
 from incidents.operations.postmortems import questions
 from rollouts.models import Activation, LegEvidence, RegressionCase, Rollback, RollbackLeg, Stop
@@ -44,6 +44,15 @@ def record(kind: str, pk: int) -> Incident | None:
 def incident_of(kind: str, pk: int) -> str | None:
     """The reference of the incident a move was recorded in; None when there is none, or not yet."""
     return MachineMove.objects.filter(kind=kind, object_id=pk).values_list("incident__ref", flat=True).first()
+
+
+def told_at(kind: str, pk: int) -> datetime | None:
+    """When the first notice of a move had left, to a person or a destination; None while none has."""
+    entries = TimelineEntry.objects.filter(
+        incident__machine_moves__kind=kind, incident__machine_moves__object_id=pk, source=f"{kind}:{pk}"
+    )
+    found: datetime | None = Notice.objects.filter(entry__in=entries).aggregate(first=Min("done_at"))["first"]
+    return found
 
 
 def sweep(at: datetime | None = None) -> int:

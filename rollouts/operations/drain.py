@@ -93,7 +93,7 @@ def stages(
 ) -> list[Stage]:
     """Pointer, router, drain, notify: each with its time (R049). ``steps`` are those of the flip, when read already."""
     told = counts if counts is not None else totals(rollback)
-    spread = Propagation.objects.filter(activation=rollback.activation_id).first()
+    spread: Propagation | None = getattr(rollback.activation, "propagation", None)
     whole = spread is not None and 0 < spread.instances <= spread.reached
     if steps is None:
         steps = list(LegStep.objects.filter(leg__rollback=rollback, leg__kind="flip").select_related("connector"))
@@ -111,12 +111,13 @@ def stages(
         says += f"; {sum(step.state == 'done' for step in moved)} of {len(moved)} other pointers followed"
     last_at = told["last_at"]
     over = last_at if told["remaining"] == 0 and isinstance(last_at, datetime) else None
+    people = signals.told_at("rollback", rollback.pk)
     finished = [step.done_at for step in notified if step.done_at]
     return [
         Stage("pointer", rollback.flipped_at, "the deployment names the good version"),
         Stage("router", router, says),
         Stage("drain", over, _drain_says(told)),
-        Stage("notify", min(finished) if finished else None, _notify_says(len(finished), len(notified))),
+        Stage("notify", min([*finished, *([people] if people else [])], default=None), _notify_says(people, notified)),
     ]
 
 
@@ -131,7 +132,7 @@ def _drain_says(told: dict[str, int | datetime | None]) -> str:
     )
 
 
-def _notify_says(done: int, asked: int) -> str:
-    if not asked:
-        return "people are told by the incident's notices; no delivery event is set up"
-    return f"{done} of {asked} told by CDEvents"
+def _notify_says(people: datetime | None, asked: Sequence[LegStep]) -> str:
+    told = f"the first notice left at {people:%H:%M:%S} UTC" if people else "no notice has left yet"
+    done = sum(step.done_at is not None for step in asked)
+    return f"{told}; {done} of {len(asked)} told by CDEvents" if asked else told

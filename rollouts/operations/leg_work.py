@@ -279,6 +279,8 @@ def _done(answer: Answer, begun: float) -> Any:
 
 def _stopped(why: str) -> Any:
     def write(leg: RollbackLeg, step: LegStep, at: datetime) -> None:
+        step.sent_at = None  # refused at the door: nothing was done there
+        step.save(update_fields=["sent_at"])
         _block(leg, step, at, why)
 
     return write

@@ -24,6 +24,7 @@ from rollouts.operations import cohorts, drain, leg_decisions, leg_subjects, leg
 SHOWN = 12
 #: Conversations of one page of the list.
 PAGE = 100
+BUTTONS = {"drain": "Drain", "pin": "Pin", "reset": "Reset", "force_next_turn": "Force next turn"}
 IN_FLIGHT = {
     "complete_old": "finishes under the old version",
     "complete_new": "finishes under the new version",
@@ -74,7 +75,7 @@ def rollback(request: ActorRequest, pk: int) -> HttpResponse:
         "policy": IN_FLIGHT.get(found.in_flight_policy, "ends either way: no policy was declared"),
         "not_undone": not_undone(rows),
         "cohorts": cohorts.counted(found) if histories.state != "not_applicable" else [],
-        "treatments": ConversationTreatment.Treatment.choices,
+        "treatments": [(value, BUTTONS[value], word) for value, word in ConversationTreatment.Treatment.choices],
         "may": Rights(request.actor, found.deployment),
     }
     return show(request, "rollouts/rollback.html", context, region="rollback")

@@ -12,9 +12,9 @@ from django.test import Client
 from accounts import clock
 from accounts.models import SiteRole
 from incidents.models import Incident, Notice, Page, TimelineEntry
-from incidents.operations import contain, moves
+from incidents.operations import contain, delivery, moves
 from rollouts.models import Rollback
-from rollouts.operations import leg_work
+from rollouts.operations import drain, leg_work
 from rollouts.operations.roll_back import roll_back
 from tests import hooks
 from tests.factories.accounts import UserFactory, machine, person
@@ -104,3 +104,16 @@ def test_the_room_shows_what_the_machine_found_and_offers_retry_and_verify(loopb
     assert made.legs.get(kind="prefix_cache").state == "done"
     client.post(f"/i/{room.ref}/legs/prefix_cache/", {"verb": "verify"})
     assert made.legs.get(kind="prefix_cache").verified_by == user
+
+
+def test_a_rollback_says_when_the_first_notice_of_it_had_left() -> None:
+    on_call(UserFactory())
+    _, made = contained()
+    moves.sweep()
+    stages = {stage.name: stage for stage in drain.stages(made)}
+    assert (stages["notify"].at, stages["notify"].says) == (None, "no notice has left yet")
+    delivery.send_due()
+    notify = drain.stages(made)[-1]
+    assert notify.at is not None
+    assert notify.at >= made.flipped_at
+    assert notify.says.startswith("the first notice left at")
