@@ -60,7 +60,7 @@ def register() -> None:
             "url:api:gates POST": Permission.PUSH,
             "url:api:record_gate": Permission.PUSH,
             "url:api:prompt_rules": Permission.VIEW,
-            "url:api:prompt_rules PUT": Permission.APPROVE,
+            "url:api:prompt_rules POST": Permission.APPROVE,
             "url:api:set_prompt_rules": Permission.APPROVE,
             "url:api:prompt_dependents": Permission.VIEW,
             "url:api:compare_environments": Permission.VIEW,

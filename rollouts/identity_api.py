@@ -50,7 +50,7 @@ def get_prompt_rules(request: HttpRequest, key: str) -> Answer:
     return {"max_characters": rules.max_characters, "sections": rules.sections, "forbidden": rules.forbidden}
 
 
-@router.put("/bundles/{key}/prompt-rules", response=Answer, url_name="set_prompt_rules")
+@router.post("/bundles/{key}/prompt-rules", response=Answer, url_name="set_prompt_rules")
 def set_prompt_rules(request: HttpRequest, key: str, body: RulesIn) -> Answer:
     """Set them all anew. Pushes that break one are refused with 422; what was pushed before stays."""
     actor = actor_of(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from jsonschema.exceptions import UnknownType
 from jsonschema.validators import Draft202012Validator, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -17,7 +18,7 @@ def first_misfit(schema: dict[str, Any], value: Any) -> str:
     dialect = validator_for(schema, default=Draft202012Validator)
     try:
         error = next(dialect(schema, registry=_NOTHING_REMOTE).iter_errors(value), None)
-    except (Unresolvable, RecursionError, re.error):
+    except (Unresolvable, UnknownType, RecursionError, re.error):
         return ""
     if error is None:
         return ""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from time import perf_counter
 
+from django.db.models import CharField, Subquery, Value
+from django.db.models.functions import Coalesce, Concat
+
 from accounts.actors import Actor
 from accounts.models import acted_by
 from rollouts.models import Activation, BundleVersion, Deployment, EvalRun
@@ -38,7 +41,7 @@ def activate(
         epoch=epoch,
         duration_ms=(perf_counter() - began) * 1000,
         text_digest=version.part_digests["prompt"],
-        baseline_id=baseline(version)[:100],
+        baseline_id=baseline(version),
         cohort_id=str(version.metadata.get("experiment") or "")[:100],
         downstream_contract_version=str(version.metadata.get("output_contract") or "")[:100],
         **acted_by(actor),
@@ -47,15 +50,16 @@ def activate(
     return activation
 
 
-def baseline(version: BundleVersion) -> str:
+def baseline(version: BundleVersion) -> Coalesce:
     """The eval baseline that ``version`` is anchored to (R062): ``golden@3#run-7`` of its newest green full run.
 
-    Where Lastgood has seen none, what its metadata names; empty where that names nothing either.
+    Where Lastgood has seen none, what its metadata names; empty where that names nothing either. Found by the INSERT
+    itself: a rollback asks no question more for it.
     """
-    run = (
-        EvalRun.objects.filter(version=version, only=None, state=EvalRun.State.PASSED)
-        .order_by("-pk")
-        .values_list("eval_set_version__eval_set__name", "eval_set_version__number", "pk")
-        .first()
-    )
-    return f"{run[0]}@{run[1]}#run-{run[2]}" if run else str(version.metadata.get("eval_set") or "")
+    named = str(version.metadata.get("eval_set") or "")[:100]
+    words = Concat(
+        "eval_set_version__eval_set__name", Value("@"), "eval_set_version__number", Value("#run-"), "pk",
+        output_field=CharField(),
+    )  # fmt: skip
+    green = EvalRun.objects.filter(version=version, only=None, state=EvalRun.State.PASSED).order_by("-pk")
+    return Coalesce(Subquery(green.annotate(words=words).values("words")[:1]), Value(named), output_field=CharField())

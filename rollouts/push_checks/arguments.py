@@ -56,36 +56,40 @@ def check(body: Mapping[str, Any]) -> Iterator[Concern]:
 def taken(tool: Mapping[str, Any]) -> Takes | None:
     """None when the schema does not list what the tool takes."""
     schema = tool["input_schema"]
-    parts = list(_parts(schema, schema, 0))
+    parts = list(_parts(schema, schema))
     if any(keyword in part for part in parts for keyword in _OPEN):
         return None
     names = frozenset(name for part in parts for name in _members(part, "properties"))
     closed = any(part.get("additionalProperties") is False for part in parts)
     if not names and not closed:
         return None
-    required = schema.get("required")
+    told = schema.get("required")
+    required = [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
     output = tool.get("output_schema")
     answers = frozenset(_members(output, "properties")) if isinstance(output, Mapping) else frozenset[str]()
-    return Takes(names, frozenset(required) if isinstance(required, list) else frozenset(), closed, answers)
+    return Takes(names, frozenset(required), closed, answers)
 
 
-def _parts(schema: Any, root: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
-    """The schema and what it is put together from, references within it included."""
-    if not isinstance(schema, Mapping) or depth > 8:
-        return
-    yield schema
-    for keyword in ("allOf", "anyOf", "oneOf"):
-        for part in schema.get(keyword) or []:
-            yield from _parts(part, root, depth + 1)
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        found: Any = root if reference.startswith("#") else None
-        for step in reference.removeprefix("#").strip("/").split("/"):
-            found = found.get(step) if isinstance(found, Mapping) and step else found
-        if isinstance(found, Mapping) and found is not schema:
-            yield from _parts(found, root, depth + 1)
-        else:
-            yield {"$dynamicRef": reference}  # leads outside: what it takes is not known here
+def _parts(schema: Any, root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The schema and what it is put together from, references within it included; each part once."""
+    waiting: list[Any] = [schema]
+    seen: set[int] = set()
+    while waiting:
+        part = waiting.pop()
+        if not isinstance(part, Mapping) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        yield part
+        for keyword in ("allOf", "anyOf", "oneOf"):
+            listed = part.get(keyword)
+            waiting.extend(listed if isinstance(listed, list) else ())
+        reference = part.get("$ref")
+        if isinstance(reference, str):
+            found: Any = root if reference.startswith("#") else None
+            for step in reference.removeprefix("#").strip("/").split("/"):
+                found = found.get(step) if isinstance(found, Mapping) and step else found
+            # What leads outside brings members that are not known here.
+            waiting.append(found if isinstance(found, Mapping) else {"$dynamicRef": reference})
 
 
 def _members(schema: Mapping[str, Any], keyword: str) -> list[str]:

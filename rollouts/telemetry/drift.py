@@ -84,7 +84,8 @@ def sweep(*, at: datetime | None = None, limit: int = 50) -> int:
             looked += 1
         except Exception as error:  # a poisoned deployment waits, the others are looked at
             logger.exception("drift of deployment %s could not be looked for", watch.deployment_id)
-            watch.fail(str(error), at=at, give_up_after=None)
+            if DriftWatch.objects.filter(pk=watch.pk).exists():  # practice may have been removed meanwhile
+                watch.fail(str(error), at=at, give_up_after=None)
     return looked
 
 

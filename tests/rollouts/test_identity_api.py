@@ -73,7 +73,7 @@ def test_the_rules_of_a_bundle_refuse_its_next_push_and_leave_what_was_pushed() 
     sent = body(text="We guarantee it.", label="1.0.0", metadata=NOTE)
     api("POST", "bundles/support/versions", sent, expect=201)
     rules = {"max_characters": 5_000, "sections": [" Refunds ", ""], "forbidden": ["guarantee", "guarantee"]}
-    told = api("PUT", "bundles/support/prompt-rules", rules)
+    told = api("POST", "bundles/support/prompt-rules", rules)
     assert told == {"max_characters": 5_000, "sections": ["Refunds"], "forbidden": ["guarantee"]}
     assert api("GET", "bundles/support/prompt-rules") == told
     assert api("POST", "bundles/support/versions", sent)["number"] == 1, "what was pushed stays what it is"
@@ -91,13 +91,13 @@ def test_the_rules_of_a_bundle_refuse_its_next_push_and_leave_what_was_pushed() 
 )
 def test_rules_that_cannot_be_are_refused(rules: dict[str, Any]) -> None:
     version()
-    Api()("PUT", f"bundles/{KEY}/prompt-rules", rules, expect=422)
+    Api()("POST", f"bundles/{KEY}/prompt-rules", rules, expect=422)
     assert not PromptRules.objects.exists()
 
 
 def test_only_whoever_approves_sets_the_rules() -> None:
     bundle = version().bundle
-    Api(Scope.PUSH, Scope.READ)("PUT", f"bundles/{KEY}/prompt-rules", {}, expect=403)
+    Api(Scope.PUSH, Scope.READ)("POST", f"bundles/{KEY}/prompt-rules", {}, expect=403)
     with pytest.raises(NotPermitted):
         prompt_rules.change(bundle, actor=machine(Scope.PUSH), max_characters=None, sections=(), forbidden=())
     prompt_rules.change(bundle, actor=person(SiteRole.APPROVER), max_characters=9, sections=(), forbidden=())

@@ -133,6 +133,12 @@ def test_arguments_behind_references_and_alternatives_are_taken() -> None:
     assert "does not take reason" in one("issue_refund(order_id=1, reason=2)", refund).message
 
 
+def test_a_schema_that_refers_to_itself_many_times_is_read_once() -> None:
+    schema = {"properties": {"order_id": TEXT}, "allOf": [{"$ref": "#"}] * 200}
+    refund = {"name": "issue_refund", "input_schema": schema}
+    assert "does not take currency" in one("issue_refund(order_id=1, currency=2)", refund).message
+
+
 def test_what_a_closed_schema_refuses_is_an_error_and_the_rest_a_warning() -> None:
     text = "issue_refund(order_id=1, currency=2)"
     assert one(text, REFUND).severity == "warning"
