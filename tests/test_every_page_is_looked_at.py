@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from tests.browser.pages import NO_PAGES, PAGES
 
 STANDING_IN = {"ref": "INC-1", "fresh": "INC-1", "day": "2026-01-01", "trace": "1" * 32, "case": "1", "run": "1"}
-STANDING_IN["destination"] = "1"
+STANDING_IN |= {"destination": "1", "rollback": "1"}
 
 
 def answers_get(pattern: URLPattern) -> bool:

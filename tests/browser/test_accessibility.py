@@ -70,6 +70,8 @@ def furnished(site: Site, page: Page, agent: str) -> dict[str, str]:
     results = f"/api/v1/bundles/{agent}/versions/2.0.0/eval-runs/junit"
     filed = http.post(results, content=junit(polite="fail"), headers=token | {"Content-Type": "application/xml"})
     assert filed.status_code == 201, filed.text
+    site.incident("Taken back already", agent=f"{agent}-before", severity="SEV3")
+    taken_back = site.api(f"deployments/{agent}-before/prod/rollback", {})
     site.api(f"incidents/{ref}/postmortem", {})
     page.goto(f"/i/{ref}/postmortem/")
     press(page.get_by_role("button", name="Publish revision 1"))
@@ -81,4 +83,5 @@ def furnished(site: Site, page: Page, agent: str) -> dict[str, str]:
     link = page.get_by_role("link", name=f"Room of {agent}")
     found = (link.get_attribute("href") or "").rstrip("/").rpartition("/")[2]
     names = {"ref": ref, "fresh": fresh, "day": str(at.date()), "trace": trace, "destination": found}
-    return names | {"case": str(made["id"]), "run": str(filed.json()["run"])}
+    numbers = {"case": made["id"], "run": filed.json()["run"], "rollback": taken_back["rollback"]}
+    return names | {name: str(number) for name, number in numbers.items()}
