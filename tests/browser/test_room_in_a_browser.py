@@ -173,8 +173,8 @@ def test_the_whole_loop_without_script_on_a_phone(site: Site) -> None:
         page.locator("#roll-back").first.click()
         page.wait_for_url(f"**/i/{ref}/contain/")
         expect(page.locator("#act")).to_contain_text("Rolled back")
-        while page.locator(".leg-do").count():
-            page.locator(".leg-do").first.get_by_role("button", name="Done").click()
+        while page.locator("#legs button[value=done]").count():
+            page.locator("#legs button[value=done]").first.click()
         page.goto(f"/i/{ref}/triage/")
         page.get_by_role("button", name="Close triage").first.click()
         page.goto(f"/i/{ref}/resolve/")

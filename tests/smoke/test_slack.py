@@ -237,9 +237,8 @@ class Night:
         # Slack goes away while the legs are walked; the room says since when, and the card catches up.
         self.slack.down = True
         visitor.open(missing[0][0])
-        for kind in re.findall(rf'action="/i/{self.ref}/legs/([a-z_]+)/"', visitor.page):
-            if visitor.offers(f"/i/{self.ref}/legs/{kind}/"):
-                visitor.press(f"/i/{self.ref}/legs/{kind}/", verb="waive", reason="Nothing of it was kept.")
+        for kind in re.findall(r'id="waive-([a-z_]+)"', visitor.page):
+            visitor.press(f"/i/{self.ref}/legs/{kind}/", verb="waive", reason="Nothing of it was kept.")
         visitor.open(f"/i/{self.ref}/detect/")
         visitor.press(f"/i/{self.ref}/severity/", severity="SEV1", reason="it was more")
         self.until(lambda: "Slack unreachable since" in visitor.open(f"/i/{self.ref}/"))
