@@ -217,7 +217,6 @@ def rollback(row: Rollback) -> Json:
         "reason": row.reason,
         "in_flight_policy": row.in_flight_policy,
         **leg_answers.rollback(row),
-        "legs": [leg_answers.leg(entry) for entry in row.legs.select_related("verified_by", "rollback__from_version")],
     }
 
 

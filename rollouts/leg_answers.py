@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db.models import Prefetch
 
 from accounts.errors import OperationRefused
 from rollouts.connectors import KINDS
@@ -17,7 +18,6 @@ from rollouts.models import (
     Deployment,
     LegEvidence,
     LegStep,
-    LegWork,
     Rollback,
     RollbackLeg,
     TaintedConversation,
@@ -36,8 +36,8 @@ FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 
 def leg(row: RollbackLeg) -> Json:
     """Where it stands, who closed it, who verified it, what connectors do, and every piece of evidence."""
-    evidence = list(row.evidence.order_by("-pk")[:SHOWN])
-    made = leg_subjects.decisions(row)
+    evidence = list(row.evidence.all())[-SHOWN:]
+    made = {each.subject: each for each in row.decisions.all()}
     asked = leg_subjects.subjects(row) if row.kind in leg_subjects.CHOICES and row.state != "not_applicable" else []
     return {
         "kind": row.kind,
@@ -48,8 +48,8 @@ def leg(row: RollbackLeg) -> Json:
         "closed_by": row.closed_by_label or None,
         "verified_at": row.verified_at,
         "verified_by": str(row.verified_by) if row.verified_by is not None else None,
-        "looked_at": _looked_at(row),
-        "steps": [step(each) for each in row.steps.select_related("connector")],
+        "looked_at": row.work.done_at if hasattr(row, "work") else None,
+        "steps": [step(each) for each in row.steps.all()],
         "decisions": [
             {
                 "subject": subject,
@@ -60,12 +60,19 @@ def leg(row: RollbackLeg) -> Json:
             }
             for subject in asked
         ],
-        "evidence": [proof(each) for each in reversed(evidence)],
+        "evidence": [proof(each) for each in evidence],
     }
 
 
-def _looked_at(row: RollbackLeg) -> Any:
-    return LegWork.objects.filter(leg=row).values_list("done_at", flat=True).first()
+def legs_of(row: Rollback) -> list[RollbackLeg]:
+    """The seven legs with everything that was done about them, in a handful of statements."""
+    steps = Prefetch("steps", LegStep.objects.select_related("connector"))
+    rows = list(
+        row.legs.select_related("closed_by", "verified_by", "work").prefetch_related(steps, "evidence", "decisions")
+    )
+    for leg_row in rows:
+        leg_row.rollback = row
+    return rows
 
 
 def step(row: LegStep) -> Json:
@@ -99,22 +106,24 @@ def proof(row: LegEvidence) -> Json:
 
 
 def rollback(row: Rollback) -> Json:
-    """What belongs to the rollback beside its legs: in-flight counts, side effects, the stages with their times."""
+    """Its legs, and what belongs to the rollback: in-flight counts, side effects, the stages with their times."""
     counts = drain.totals(row)
-    legs = list(row.legs.all())
+    legs = legs_of(row)
+    flip = next(each for each in legs if each.kind == "flip")
+    stages = drain.stages(row, counts, list(flip.steps.all()))
     return {
         "complete": all(each.is_closed for each in legs),
-        "stages": [{"stage": stage.name, "at": stage.at, "says": stage.says} for stage in drain.stages(row, counts)],
+        "stages": [{"stage": stage.name, "at": stage.at, "says": stage.says} for stage in stages],
         "in_flight": counts,
-        "not_undone": not_undone(row),
+        "not_undone": not_undone(flip),
+        "legs": [leg(each) for each in legs],
     }
 
 
-def not_undone(row: Rollback) -> list[Json]:
+def not_undone(flip: RollbackLeg) -> list[Json]:
     """Tools that what was taken back had called, as last counted; empty while nobody has counted."""
-    told = LegEvidence.objects.filter(leg__rollback=row, leg__kind="flip", data__has_key="not_undone").order_by("-pk")
-    found = told.values_list("data", flat=True).first()
-    return list(found["not_undone"]) if found else []
+    told = [proved.data["not_undone"] for proved in flip.evidence.all() if "not_undone" in proved.data]
+    return list(told[-1]) if told else []
 
 
 def connector(row: Connector) -> Json:

@@ -13,7 +13,7 @@ from accounts.models import acted_by
 from accounts.operations import audit
 from accounts.permissions import Permission, refusal, require
 from rollouts.models import ConversationTreatment, LegDecision, Rollback, RollbackLeg
-from rollouts.operations import baselines, cohorts, leg_state, leg_subjects, leg_work
+from rollouts.operations import baselines, cohorts, leg_plans, leg_state, leg_subjects
 
 Treatment = ConversationTreatment.Treatment
 
@@ -39,7 +39,7 @@ def decide(
     row = LegDecision.objects.create(
         leg=leg, subject=subject, choice=choice, note=note[:2000], at=at, **acted_by(actor)
     )
-    leg_work.plan(leg, at, f"decision:{row.pk}")
+    leg_plans.plan(leg, at, f"decision:{row.pk}")
     text = f"{subject}: {known[choice]}" + (f". {note}" if note else "")
     leg_state.record(leg, "decided", text, at, data={"subject": subject, "choice": choice}, by=actor.label)
     _written(leg, actor, "decide leg", {"subject": subject, "choice": choice}, note, at)
@@ -72,7 +72,7 @@ def treat(
         **acted_by(actor),
     )
     rows.update(treatment=row)
-    leg_work.plan(leg, at, f"treatment:{row.pk}")
+    leg_plans.plan(leg, at, f"treatment:{row.pk}")
     text = f"{count} conversations ({cohort}): {treatment}" + (f". {reason}" if reason else "")
     data = {"cohort": cohort, "treatment": treatment}
     leg_state.record(leg, "decided", text, at, data=data, count=count, by=actor.label)

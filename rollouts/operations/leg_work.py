@@ -1,4 +1,4 @@
-"""The machine's side of the legs: look at each, plan what its connectors do, do that, keep what was answered.
+"""The machine's side of the legs: what was planned is done, and what was answered is kept.
 
 Every next step is a row: a LegWork per leg, a LegStep per connector, claimed with SKIP LOCKED. Before anything leaves,
 ``sent_at`` and what is asked are committed; whoever finds ``sent_at`` without an answer knows that somebody died in
@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 
 from accounts import clock
 from accounts.outbound.errors import Forbidden, TransportError
@@ -23,17 +22,15 @@ from accounts.secrets import Unsealable, unseal
 from rollouts import signals
 from rollouts.connectors import KINDS, Answer, Settings
 from rollouts.models import Connector, LegEvidence, LegStep, LegWork, RollbackLeg
-from rollouts.operations import leg_jobs, leg_state, looks
+from rollouts.operations import leg_jobs, leg_plans, leg_state
 from rollouts.operations.drain import has_drained
 
 #: Longer than any single answer may take (accounts/outbound/wire.py); a long purge holds on as it goes.
 HOLD = timedelta(seconds=60)
 #: One run takes nothing new after so many seconds; the next run of the clock goes on.
 RUN_SECONDS = 20.0
-MOST_TRIES = 8
+MOST_TRIES = leg_plans.MOST_TRIES
 LONGEST_WAIT = 3600.0
-#: Rollbacks this old are left to people: what a connector would do now is no longer what was meant.
-LOOKED_BACK = timedelta(days=2)
 #: What tells rather than does waits for work to drain (R049), but not for ever.
 DRAIN_WAIT = timedelta(minutes=10)
 WAIT = timedelta(seconds=5)
@@ -49,12 +46,12 @@ class Lost(Exception):
 def work_due(at: datetime | None = None) -> int:
     """Look at what has not been looked at, then do the steps that are due; how many rows were dealt with."""
     stop_at = time.monotonic() + RUN_SECONDS
-    count = begin(at or clock.now())
+    count = leg_plans.begin(at or clock.now())
     while time.monotonic() < stop_at:
         now = at or clock.now()
         works: list[LegWork] = LegWork.objects.claim(now, limit=5, hold=HOLD)
         for work in works:
-            _look(work, now)
+            leg_plans.look_patiently(work, now)
         steps: list[LegStep] = waiting().claim(now, limit=1, hold=HOLD)
         for step in steps:
             run(step, at)
@@ -69,82 +66,6 @@ def waiting() -> Any:
     return LegStep.objects.filter(blocked_at=None, dropped_at=None)
 
 
-def begin(at: datetime) -> int:
-    """Note that each leg of a recent rollback is to be looked at; how many legs nobody had noted.
-
-    The press writes no such row: the flip stays as short as it is, and a rollback that another release pressed is
-    worked all the same.
-    """
-    legs = RollbackLeg.objects.filter(
-        Q(kind="flip") | Q(state__in=[State.OPEN, State.FAILED, State.BLOCKED]),
-        rollback__flipped_at__gte=at - LOOKED_BACK,
-        work=None,
-    )
-    found = [LegWork(leg_id=pk, due_at=at) for pk in legs.order_by("pk").values_list("pk", flat=True)[:500]]
-    LegWork.objects.bulk_create(found, ignore_conflicts=True)
-    return len(found)
-
-
-# -- looking ---------------------------------------------------------------------------------------------------------
-def _look(work: LegWork, at: datetime) -> None:
-    try:
-        with transaction.atomic():
-            look(work, at)
-    except Exception as error:  # a leg that cannot be looked at must not keep the others waiting
-        logger.exception("%s failed", work)
-        work.fail(f"{type(error).__name__}: {error}", at=at, give_up_after=MOST_TRIES)
-
-
-def look(work: LegWork, at: datetime) -> None:
-    """Count and forecast what a leg is about, and plan a step for each connector that works for it."""
-    leg = leg_state.locked(work.leg_id)
-    if leg.is_closed and leg.kind != "flip":
-        work.finish(at=at)
-        return
-    first = not leg.evidence.filter(kind__in=[Kind.COUNT, Kind.FORECAST]).exists()
-    seen = looks.LOOKS[leg.kind](leg, at) if leg.kind in looks.LOOKS else looks.Look()
-    for found in seen.found if first or seen.changed else ():
-        leg_state.record(leg, found.kind, found.text, at, data=found.data, count=found.count, source=found.source)
-    if leg.kind not in looks.PLANNED_BY_DECISION:
-        plan(leg, at)
-    if seen.nothing_to_do and not leg.is_closed and not leg.steps.exists():
-        leg_state.close(leg, at, seen.found[-1].text)
-    leg_state.settle(leg, at)
-    work.finish(at=at)
-    if seen.again_at is not None:
-        work.done_at, work.due_at, work.attempts = None, seen.again_at, 0
-        work.save(update_fields=["done_at", "due_at", "attempts"])
-
-
-def plan(leg: RollbackLeg, at: datetime, about: str = "") -> int:
-    """A step for each connector of a locked leg, once; how many there are."""
-    found = [
-        LegStep(
-            leg=leg,
-            connector=connector,
-            about=about,
-            verb=KINDS[connector.kind].undo_verb or connector.name,
-            created_at=at,
-            due_at=at,
-        )
-        for connector in connectors_of(leg)
-    ]
-    LegStep.objects.bulk_create(found, ignore_conflicts=True)
-    return len(found)
-
-
-def connectors_of(leg: RollbackLeg) -> list[Connector]:
-    """Those in use that work for this kind of leg, of this agent and environment."""
-    deployment = leg.rollback.deployment
-    mine = Q(agent=None) | Q(agent=deployment.bundle.agent_id)
-    here = Q(environment=None) | Q(environment=deployment.environment_id)
-    found = Connector.objects.filter(mine, here, disabled_at=None, legs__contains=[leg.kind])
-    if deployment.bundle.agent.practice:
-        found = found.filter(agent=deployment.bundle.agent_id)  # practice reaches nothing that is real
-    return list(found.order_by("pk"))
-
-
-# -- doing -----------------------------------------------------------------------------------------------------------
 def run(step: LegStep, at: datetime | None = None) -> None:
     """Do one claimed step. Outside any transaction but its own short ones."""
     now = at or clock.now()

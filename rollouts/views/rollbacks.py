@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Prefetch
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -17,7 +16,7 @@ from accounts.errors import NotPermitted, OperationRefused
 from accounts.http import Rights, show, whole_number
 from accounts.middleware import ActorRequest
 from rollouts import access, leg_answers, signals
-from rollouts.models import ConversationTreatment, LegEvidence, LegStep, Rollback, RollbackLeg
+from rollouts.models import ConversationTreatment, LegEvidence, LegStep, RollbackLeg
 from rollouts.operations import cohorts, drain, leg_decisions, leg_subjects, legs
 
 #: Evidence that a leg shows at once; the API has all of it.
@@ -60,8 +59,8 @@ class Shown:
 def rollback(request: ActorRequest, pk: int) -> HttpResponse:
     """The page; its region ``rollback`` alone when htmx asks for it."""
     found = access.get_rollback(request.actor, pk)
-    rows = [shown(row) for row in legs_of(found)]
-    steps = [step for leg in rows if leg.row.kind == "flip" for step in leg.steps]
+    rows = [shown(row) for row in leg_answers.legs_of(found)]
+    flip = next(leg.row for leg in rows if leg.row.kind == "flip")
     counts = drain.totals(found)
     closed = sum(leg.row.is_closed for leg in rows)
     histories = next(leg.row for leg in rows if leg.row.kind == "histories")
@@ -70,27 +69,15 @@ def rollback(request: ActorRequest, pk: int) -> HttpResponse:
         "ref": signals.incident_of("rollback", found.pk),
         "legs": rows,
         "closed": closed,
-        "stages": drain.stages(found, counts, steps),
+        "stages": drain.stages(found, counts, list(flip.steps.all())),
         "counts": counts,
         "policy": IN_FLIGHT.get(found.in_flight_policy, "ends either way: no policy was declared"),
-        "not_undone": not_undone(rows),
+        "not_undone": leg_answers.not_undone(flip),
         "cohorts": cohorts.counted(found) if histories.state != "not_applicable" else [],
         "treatments": [(value, BUTTONS[value], word) for value, word in ConversationTreatment.Treatment.choices],
         "may": Rights(request.actor, found.deployment),
     }
     return show(request, "rollouts/rollback.html", context, region="rollback")
-
-
-def legs_of(found: Rollback) -> list[RollbackLeg]:
-    """The seven legs with everything that was done about them, in a handful of statements."""
-    steps = LegStep.objects.select_related("connector")
-    rows = found.legs.select_related("closed_by", "verified_by").prefetch_related(
-        Prefetch("steps", steps), "evidence", "decisions"
-    )
-    legs_found = list(rows)
-    for row in legs_found:
-        row.rollback = found
-    return legs_found
 
 
 def shown(row: RollbackLeg) -> Shown:
@@ -101,13 +88,6 @@ def shown(row: RollbackLeg) -> Shown:
         options = list(leg_subjects.CHOICES[row.kind].items())
         choices = [Choice(name, options, made.get(name)) for name in leg_subjects.subjects(row)]
     return Shown(row, list(row.steps.all()), evidence[-SHOWN:][::-1], max(len(evidence) - SHOWN, 0), choices)
-
-
-def not_undone(rows: list[Shown]) -> list[dict[str, Any]]:
-    """What the bad version's tools had done, as last counted."""
-    flip = next(leg.row for leg in rows if leg.row.kind == "flip")
-    told = [row.data["not_undone"] for row in flip.evidence.all() if "not_undone" in row.data]
-    return list(told[-1]) if told else []
 
 
 @require_POST

@@ -14,7 +14,7 @@ from accounts.errors import NotPermitted, OperationRefused
 from accounts.models import AuditEntry, Scope, SiteRole
 from accounts.outbound import wire
 from rollouts.models import LegEvidence, LegStep, LegWork, Rollback, RollbackLeg
-from rollouts.operations import connectors, leg_state, leg_work, legs
+from rollouts.operations import connectors, leg_plans, leg_state, leg_work, legs
 from rollouts.operations.roll_back import roll_back
 from rollouts.operations.roll_forward import roll_forward
 from tests import hooks
@@ -277,15 +277,15 @@ def test_verify_is_a_person_s_mark_beside_the_machine_s(hook: hooks.Hook) -> Non
 def test_old_rollbacks_are_left_to_people(hook: hooks.Hook) -> None:
     webhook(hook)
     made = rolled_back()
-    leg_work.work_due(made.flipped_at + leg_work.LOOKED_BACK + timedelta(minutes=1))
+    leg_work.work_due(made.flipped_at + leg_plans.LOOKED_BACK + timedelta(minutes=1))
     assert not LegWork.objects.exists()
 
 
 def abandoned(made: Rollback, at: Any) -> LegStep:
     """The one step as somebody left it who was killed after sending: claimed, noted, unanswered."""
-    leg_work.begin(at)
+    leg_plans.begin(at)
     for work in LegWork.objects.claim(at, limit=50):
-        leg_work._look(work, at)
+        leg_plans.look_patiently(work, at)
     (step,) = leg_work.waiting().claim(at, limit=1, hold=leg_work.HOLD)
     assert leg_work._take_up(step, at) is not None
     assert LegEvidence.objects.filter(step=step, kind="asked").exists()
