@@ -127,7 +127,7 @@ def test_an_admin_invites_by_a_link_that_signs_in() -> None:
     assert Client().get(link.removeprefix("http://testserver")).status_code == 200
     again = Browser("admin").press("/settings/people/invite/", email="NEW@example.com", roles=["viewer"])
     assert again.status_code == 422
-    assert "can sign in already" in text(again)
+    assert "was invited already" in text(again)
 
 
 @pytest.mark.parametrize(
