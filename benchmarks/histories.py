@@ -60,7 +60,7 @@ def measure() -> list[dict[str, Any]]:
     ]
     for form in leg_answers.FORMATS:
         before = resident()
-        found = timed(f"exported as {form}", lambda form=form: asyncio.run(lines(made, form)))  # type: ignore[misc]
+        found = timed(f"exported as {form}", lambda form=form: asyncio.run(lines(made, form)))  # type: ignore[misc]  # no type for it
         rows.append(found | {"beside": f"{resident() - before:.0f} MB more memory", "aim": "bounded memory"})
     begun = time.perf_counter()
     for number in range(ASKED):

@@ -74,9 +74,9 @@ def create(
         raise OperationRefused(str(wrong), status=422, details={"setting": wrong.name}) from None
     if len(secret) > SECRET:
         raise OperationRefused(f"A secret has at most {SECRET} characters.", status=422)
-    if system.secret == "needed" and not secret:  # noqa: S105
+    if system.secret == "needed" and not secret:  # noqa: S105 (says whether there is one)
         raise OperationRefused(f"{system.name} needs its secret.", status=422)
-    made = signing.new_secret() if system.secret == "made" else ""  # noqa: S105
+    made = signing.new_secret() if system.secret == "made" else ""  # noqa: S105 (says where it comes from)
     kept = made or secret
     try:
         with transaction.atomic():

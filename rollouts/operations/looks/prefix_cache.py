@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from typing import SupportsFloat
 
 from rollouts.models import LegEvidence, RollbackLeg
 from rollouts.operations.looks.base import WITHIN, Found, Look, rows, within
@@ -80,12 +81,12 @@ def expected(deployment_id: int, metric: str, at: datetime) -> LegEvidence | Non
     )
 
 
-def _more(warm: object, cold: object) -> int | None:
+def _more(warm: SupportsFloat | None, cold: SupportsFloat | None) -> int | None:
     """By how many percent cold is above warm; None where one of them is not known."""
-    if warm is None or cold is None or not float(warm):  # type: ignore[arg-type]
+    if warm is None or cold is None or not float(warm):
         return None
-    return round((float(cold) / float(warm) - 1) * 100)  # type: ignore[arg-type]
+    return round((float(cold) / float(warm) - 1) * 100)
 
 
-def _number(value: object) -> float | None:
-    return None if value is None else round(float(value), 1)  # type: ignore[arg-type]
+def _number(value: SupportsFloat | None) -> float | None:
+    return None if value is None else round(float(value), 1)
